@@ -1,0 +1,275 @@
+"""Every error that Understudy raises, as one tree.
+
+::
+
+    UnderstudyError
+    ├── SetupError                the caller's program is wrong; never retried
+    │   ├── ChildSpecError        a child spec or a supervisor's flags
+    │   ├── NotFrozenError        a value that cannot be made immutable
+    │   ├── ConfigError           a policy or setting with an impossible value
+    │   └── WorkflowError         a workflow that cannot run
+    │       ├── UnknownStepError
+    │       ├── MissingInputError
+    │       ├── TypeMismatchError
+    │       ├── DuplicateNameError
+    │       ├── UnreachableBranchError
+    │       ├── UnboundedLoopError
+    │       └── TooLargeError
+    ├── DeliveryError             a message did not reach an actor
+    │   ├── MailboxFullError
+    │   ├── ActorStoppedError
+    │   ├── AskTimeoutError
+    │   ├── AskRefusedError       ask to self, or round in a circle
+    │   └── AdmissionError        the runtime takes no further run
+    ├── StepError                 a step ran and did not succeed
+    │   ├── ModelError            the model's side failed
+    │   └── BudgetExceededError   the next call could pass the cap
+    ├── RunFailed                 a run whose value was asked for did not complete
+    ├── RetriesExhausted          ``with_retry`` gave up
+    ├── CodecError                bytes that are not what they should be
+    └── EscalationError           a supervisor gave up on its subtree
+        ├── RestartIntensityError
+        ├── StartFailedError
+        └── RuntimeFailed
+
+Facts are attributes, and all of them go to ``Exception.__init__``, so that
+pickle and ``repr`` keep them.  ``str`` says what happened and what to do.
+The errors that carry a value type of this package live beside that type;
+the tree above is complete all the same.
+"""
+
+from __future__ import annotations
+
+
+class UnderstudyError(Exception):
+    """Base of every error raised by Understudy on purpose."""
+
+
+class SetupError(UnderstudyError):
+    """The caller's program is wrong: trying again cannot help."""
+
+
+class ChildSpecError(SetupError):
+    """A child spec or a supervisor's flags cannot be used."""
+
+
+class ConfigError(SetupError):
+    """A policy or a setting has a value that cannot be meant."""
+
+
+class NotFrozenError(SetupError):
+    """A value has a part that is not, and cannot be made, immutable.
+
+    Attributes:
+      path: where the part is, as in ``outputs.extract.issues[3]``.
+      found: the name of the type that stands there.
+      advice: what to do instead.
+    """
+
+    def __init__(self, path: str, found: str, advice: str) -> None:
+        super().__init__(path, found, advice)
+        self.path = path
+        self.found = found
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.path} is a {self.found}, which can change after it was handed over; {self.advice}"
+
+
+class WorkflowError(SetupError):
+    """A workflow cannot run as it is written.
+
+    Attributes:
+      place: the node that is wrong, as a path of names.
+      problem: what is wrong there, and what to do.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(place, problem)
+        self.place = place
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}"
+
+
+class UnknownStepError(WorkflowError):
+    """A node needs a step that is not in the workflow."""
+
+
+class MissingInputError(WorkflowError):
+    """A node needs an output that does not exist, or may not, when it runs."""
+
+
+class TypeMismatchError(WorkflowError):
+    """What one step gives is not what the next one takes."""
+
+
+class DuplicateNameError(WorkflowError):
+    """Two nodes of one scope have the same name."""
+
+
+class UnreachableBranchError(WorkflowError):
+    """No input can lead to a branch."""
+
+
+class UnboundedLoopError(WorkflowError):
+    """A loop has no largest number of rounds."""
+
+
+class TooLargeError(WorkflowError):
+    """A workflow could have more messages under way at once than is allowed."""
+
+
+class DeliveryError(UnderstudyError):
+    """A message did not reach an actor."""
+
+
+class MailboxFullError(DeliveryError):
+    """A bounded mailbox had no room, and its policy is to say so.
+
+    Attributes:
+      address: the actor's path.
+      capacity: how many messages it holds.
+    """
+
+    def __init__(self, address: str, capacity: float) -> None:
+        super().__init__(address, capacity)
+        self.address = address
+        self.capacity = capacity
+
+    def __str__(self) -> str:
+        return (
+            f"the mailbox of {self.address} is full ({self.capacity:g} messages); send later, or give it "
+            "another capacity or overflow policy"
+        )
+
+
+class ActorStoppedError(DeliveryError):
+    """The actor is not there to take a message, or ended during an ask.
+
+    Attributes:
+      address: the actor's path.
+      reason: how it ended; the causing exception, if any, is ``__cause__``.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.address} takes no messages: {self.reason}"
+
+
+class AskTimeoutError(DeliveryError):
+    """No reply came in time.
+
+    Attributes:
+      address: the actor asked.
+      timeout: how long the asker waited; seconds.
+    """
+
+    def __init__(self, address: str, timeout: float) -> None:
+        super().__init__(address, timeout)
+        self.address = address
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"{self.address} did not reply within {self.timeout:g} s"
+
+
+class AskRefusedError(DeliveryError):
+    """An ask that could never be answered: to oneself, or round in a circle.
+
+    Attributes:
+      chain: the actors that wait for one another, the refused one last.
+    """
+
+    def __init__(self, chain: tuple[str, ...]) -> None:
+        super().__init__(chain)
+        self.chain = chain
+
+    def __str__(self) -> str:
+        return f"this ask would wait for itself: {' -> '.join(self.chain)}; use tell, or answer from another actor"
+
+
+class AdmissionError(DeliveryError):
+    """The runtime takes no further run now.
+
+    Attributes:
+      reason: which limit was met.
+      limit: its value; a count.
+    """
+
+    def __init__(self, reason: str, limit: int) -> None:
+        super().__init__(reason, limit)
+        self.reason = reason
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the run was not accepted: {self.reason} (limit {self.limit}); try again later or raise the limit"
+
+
+class CodecError(UnderstudyError):
+    """Bytes that do not decode to what they should be."""
+
+
+class EscalationError(UnderstudyError):
+    """A supervisor gave up on its subtree."""
+
+
+class RestartIntensityError(EscalationError):
+    """A child was restarted more often than its supervisor allows.
+
+    Attributes:
+      child: the child's path.
+      intensity: restarts allowed inside one period; a count.
+      period: length of the window; seconds.
+    """
+
+    def __init__(self, child: str, intensity: int, period: float) -> None:
+        super().__init__(child, intensity, period)
+        self.child = child
+        self.intensity = intensity
+        self.period = period
+
+    def __str__(self) -> str:
+        return (
+            f"{self.child} was restarted more than {self.intensity} times in {self.period:g} s; "
+            "raise the intensity or mend the cause below"
+        )
+
+
+class StartFailedError(EscalationError):
+    """A child did not become ready; the original error is ``__cause__``.
+
+    Attributes:
+      child: the child's path.
+      reason: what happened, in a few words.
+    """
+
+    def __init__(self, child: str, reason: str) -> None:
+        super().__init__(child, reason)
+        self.child = child
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.child} did not start: {self.reason}"
+
+
+class RuntimeFailed(EscalationError):
+    """The root supervisor gave up: nothing runs any more.
+
+    Attributes:
+      reason: which child gave up, and why.
+      causes: the exceptions that used up the restarts, oldest first.
+    """
+
+    def __init__(self, reason: str, causes: tuple[BaseException, ...] = ()) -> None:
+        super().__init__(reason, causes)
+        self.reason = reason
+        self.causes = causes
+
+    def __str__(self) -> str:
+        return f"the runtime failed: {self.reason}"
