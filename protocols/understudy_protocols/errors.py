@@ -7,6 +7,7 @@
     │   ├── ChildSpecError        a child spec or a supervisor's flags
     │   ├── NotFrozenError        a value that cannot be made immutable
     │   ├── ConfigError           a policy or setting with an impossible value
+    │   ├── MissingOutputError    a step asked a state for what it does not hold
     │   └── WorkflowError         a workflow that cannot run
     │       ├── UnknownStepError
     │       ├── MissingInputError
@@ -20,15 +21,20 @@
     │   ├── ActorStoppedError
     │   ├── AskTimeoutError
     │   ├── AskRefusedError       ask to self, or round in a circle
+    │   ├── UnhandledMessageError the actor does not know this kind of message
     │   └── AdmissionError        the runtime takes no further run
+    ├── HandlerTimeoutError       an actor's handler was over its time
     ├── StepError                 a step ran and did not succeed
     │   ├── ModelError            the model's side failed
     │   └── BudgetExceededError   the next call could pass the cap
+    ├── AdminError                a supervisor refused an admin call
     ├── RunFailed                 a run whose value was asked for did not complete
     ├── RetriesExhausted          ``with_retry`` gave up
+    ├── HangError                 a run under the test kit did not end
     ├── CodecError                bytes that are not what they should be
     └── EscalationError           a supervisor gave up on its subtree
         ├── RestartIntensityError
+        ├── ChildEscalatedError
         ├── StartFailedError
         └── RuntimeFailed
 
@@ -73,7 +79,32 @@ class NotFrozenError(SetupError):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.path} is a {self.found}, which can change after it was handed over; {self.advice}"
+        return f"{self.path} is of type {self.found}, which cannot be frozen: {self.advice}"
+
+
+class MissingOutputError(SetupError):
+    """A step needs outputs that the state does not hold.
+
+    Attributes:
+      step: who asked.
+      missing: the names that are not there, in the order asked.
+      available: the names that are there, oldest first.
+    """
+
+    def __init__(
+        self, step: str, missing: tuple[str, ...], available: tuple[str, ...]
+    ) -> None:
+        super().__init__(step, missing, available)
+        self.step = step
+        self.missing = missing
+        self.available = available
+
+    def __str__(self) -> str:
+        there = ", ".join(self.available) or "no output yet"
+        return (
+            f"{self.step} needs {', '.join(self.missing)}, but the state holds: {there}; "
+            "run the step that makes it before, or correct the name"
+        )
 
 
 class WorkflowError(SetupError):
@@ -167,16 +198,21 @@ class AskTimeoutError(DeliveryError):
 
     Attributes:
       address: the actor asked.
-      timeout: how long the asker waited; seconds.
+      timeout: how long the asker could wait; seconds.
+      limit: which of its limits that was.
     """
 
-    def __init__(self, address: str, timeout: float) -> None:
-        super().__init__(address, timeout)
+    def __init__(self, address: str, timeout: float, limit: str = "timeout") -> None:
+        super().__init__(address, timeout, limit)
         self.address = address
         self.timeout = timeout
+        self.limit = limit
 
     def __str__(self) -> str:
-        return f"{self.address} did not reply within {self.timeout:g} s"
+        return (
+            f"{self.address} did not reply within {self.timeout:g} s, "
+            f"the {self.limit} of the asker"
+        )
 
 
 class AskRefusedError(DeliveryError):
@@ -192,6 +228,23 @@ class AskRefusedError(DeliveryError):
 
     def __str__(self) -> str:
         return f"this ask would wait for itself: {' -> '.join(self.chain)}; use tell, or answer from another actor"
+
+
+class UnhandledMessageError(DeliveryError):
+    """The actor does not know what to do with this kind of message.
+
+    Attributes:
+      address: the actor's path.
+      kind: the name of the message's type.
+    """
+
+    def __init__(self, address: str, kind: str) -> None:
+        super().__init__(address, kind)
+        self.address = address
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.address} does not handle a message of type {self.kind}"
 
 
 class AdmissionError(DeliveryError):
@@ -211,6 +264,26 @@ class AdmissionError(DeliveryError):
         return f"the run was not accepted: {self.reason} (limit {self.limit}); try again later or raise the limit"
 
 
+class HandlerTimeoutError(UnderstudyError, TimeoutError):
+    """An actor's handler was cut, because it was over its time.
+
+    Attributes:
+      address: the actor's path.
+      timeout: what the handler was allowed; seconds.
+    """
+
+    def __init__(self, address: str, timeout: float) -> None:
+        super().__init__(address, timeout)
+        self.address = address
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} was longer than {self.timeout:g} s over one message; "
+            "raise its handler_timeout or find out what it waited for"
+        )
+
+
 class CodecError(UnderstudyError):
     """Bytes that do not decode to what they should be."""
 
@@ -226,19 +299,43 @@ class RestartIntensityError(EscalationError):
       child: the child's path.
       intensity: restarts allowed inside one period; a count.
       period: length of the window; seconds.
+      causes: what the restarts inside the window were for, oldest first; the
+        last of them is also ``__cause__``.
     """
 
-    def __init__(self, child: str, intensity: int, period: float) -> None:
-        super().__init__(child, intensity, period)
+    def __init__(
+        self,
+        child: str,
+        intensity: int,
+        period: float,
+        causes: tuple[BaseException, ...] = (),
+    ) -> None:
+        super().__init__(child, intensity, period, causes)
         self.child = child
         self.intensity = intensity
         self.period = period
+        self.causes = causes
 
     def __str__(self) -> str:
         return (
             f"{self.child} was restarted more than {self.intensity} times in {self.period:g} s; "
             "raise the intensity or mend the cause below"
         )
+
+
+class ChildEscalatedError(EscalationError):
+    """A child failed in a way that its supervisor was told not to live with.
+
+    Attributes:
+      child: the child's path; its error is ``__cause__``.
+    """
+
+    def __init__(self, child: str) -> None:
+        super().__init__(child)
+        self.child = child
+
+    def __str__(self) -> str:
+        return f"{self.child} failed for good, and takes its supervisor with it"
 
 
 class StartFailedError(EscalationError):

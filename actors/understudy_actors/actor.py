@@ -1,0 +1,50 @@
+"""The way in: a behaviour becomes a child that a supervisor can start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from understudy_actors.behaviour import Behaviour, Conduct
+from understudy_actors.cell import Cell
+from understudy_actors.ref import Ref
+from understudy_protocols.supervision import ChildSpec, Kill, Life, Restart
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+DEFAULT_CONDUCT = Conduct()
+
+
+def actor_child(
+    ref: Ref[M, R],
+    behaviour: Callable[[], Behaviour[M, R]],
+    *,
+    conduct: Conduct = DEFAULT_CONDUCT,
+    restart: Restart = Restart.PERMANENT,
+    shutdown: float | Kill = 5.0,
+    start_timeout: float = 30.0,
+) -> ChildSpec:
+    """Return the spec of an actor that reads the inbox of *ref*.
+
+    The ref is good before the actor starts, and across its restarts.
+
+    Args:
+      ref: its address; the last part of its path is the child's id.
+      behaviour: makes what it does, anew for each life; a class will do.
+      conduct: how it takes errors, stops and overlong messages.
+      restart: when it is started again after it ended.
+      shutdown: how long it may take to stop before it is cut; seconds.
+      start_timeout: how long `Behaviour.setup` may take; seconds.
+    """
+
+    async def start(life: Life) -> None:
+        await Cell(ref, behaviour(), conduct, restart, life).run()
+
+    return ChildSpec(
+        ref.path.rpartition("/")[2],
+        start,
+        restart=restart,
+        shutdown=shutdown,
+        start_timeout=start_timeout,
+    )

@@ -1,0 +1,26 @@
+"""How long to wait before the next restart."""
+
+from __future__ import annotations
+
+import math
+
+from understudy_protocols.restart_policy import Backoff
+
+
+def restart_delay(backoff: Backoff, failures: int, draw: float) -> float:
+    """Return how long to wait before restarting; seconds.
+
+    Args:
+      backoff: the bounds.
+      failures: failures in a row before this one; a count, 0 or more.
+      draw: a random number, 0 <= draw < 1, that decides the jitter.
+    """
+    if backoff.min_delay == 0:
+        return 0.0
+    # Compared as exponents: factor ** failures overflows after 1,000 failures.
+    room = math.log(backoff.max_delay / backoff.min_delay)
+    if failures * math.log(backoff.factor) >= room:
+        delay = backoff.max_delay
+    else:
+        delay = backoff.min_delay * backoff.factor**failures
+    return delay * (1 + backoff.jitter * (2 * draw - 1))

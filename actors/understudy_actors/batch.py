@@ -1,0 +1,38 @@
+"""A row of children to bring down in reverse order, then a row to bring up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from understudy_actors.children import Child
+from understudy_protocols.supervision_records import ChildState
+
+_DONE = (ChildState.RUNNING, ChildState.STOPPED)
+
+
+class Batch:
+    """What is left of a first start, a group restart, or the last stop.
+
+    Attributes:
+      token: the armed time before which no child comes up; None once it has come.
+    """
+
+    __slots__ = ("_down", "_up", "token")
+
+    def __init__(self, down: Iterable[Child], up: Iterable[Child]) -> None:
+        self._down = list(down)
+        self._up = deque(up)
+        self.token: int | None = None
+
+    def to_stop(self) -> Child | None:
+        """Return the child that must be gone next; None when all are down."""
+        while self._down and not self._down[-1].alive:
+            self._down.pop()
+        return self._down[-1] if self._down else None
+
+    def to_start(self) -> Child | None:
+        """Return the child that must be ready next; None when all are up."""
+        while self._up and self._up[0].state in _DONE:
+            self._up.popleft()
+        return self._up[0] if self._up else None

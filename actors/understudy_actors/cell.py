@@ -1,0 +1,287 @@
+"""The shell around a behaviour: one life of one actor, message by message.
+
+The next message is taken without a checkpoint while any is ready.  One
+standing scope serves the handler's timeout and a stop that does not wait; it
+is left, and a fresh one entered, only after it has fired.  What a handler
+raises is caught here, outside that scope, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Generic, TypeVar
+
+import msgspec
+import trio
+
+from understudy_actors.behaviour import (
+    Actor,
+    Answer,
+    Behaviour,
+    Conduct,
+    OnError,
+    OnStop,
+)
+from understudy_actors.envelope import Envelope, Hand, carry
+from understudy_actors.exits import Circumstances, classify, leaf
+from understudy_actors.incarnation import Incarnation
+from understudy_actors.ref import Ref, stopped
+from understudy_actors.reply import Reply
+from understudy_protocols.errors import (
+    AskTimeoutError,
+    HandlerTimeoutError,
+    UnhandledMessageError,
+)
+from understudy_protocols.supervision import (
+    Escalate,
+    Exit,
+    ExitKind,
+    Life,
+    Restart,
+    Shutdown,
+)
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+FAIRNESS_QUANTUM = 64
+"""Messages handled in a row before the actor lets other tasks run."""
+
+
+class Cell(Generic[M, R]):
+    """One life of one actor.
+
+    Args:
+      ref: its address, with the inbox to read.
+      behaviour: what it does; this life's own.
+      conduct: how it takes errors, stops and overlong messages.
+      restart: when another life follows this one.
+      life: what its supervisor knows of it.
+    """
+
+    def __init__(
+        self,
+        ref: Ref[M, R],
+        behaviour: Behaviour[M, R],
+        conduct: Conduct,
+        restart: Restart,
+        life: Life,
+    ) -> None:
+        self.path = life.path
+        self._ref = ref
+        self._behaviour = behaviour
+        self._conduct = conduct
+        self._restart = restart
+        self._life = life
+        self._system = life.system if isinstance(life, Incarnation) else None
+        self._actor = Actor(ref, life)
+        self._inbox = ref.occupy(self)
+        self._scope = trio.CancelScope()
+        self._envelope: Envelope | None = None  # in hand, not accounted for yet
+        self._left = math.inf  # messages that may still be taken
+        self._debts: set[Reply[R]] = set()  # answers promised for later
+
+    async def run(self) -> None:
+        """Set up, handle messages until asked to stop, tear down."""
+        end = Exit(ExitKind.START_FAILED)
+        try:
+            await self._behaviour.setup(self._actor)
+            self._life.on_stop(self._stop)
+            self._life.ready(self._ref)
+            end = Exit(ExitKind.KILLED)  # if nothing below says otherwise
+            error = await self._serve()
+            end = classify(error, Circumstances(self.path, True, self._life.stopping))
+            # Before the teardown: whoever asked need not wait for that too.
+            self._account(_reason(end), end.cause)
+            await self._tear_down(end, error)
+        finally:
+            # Also when this life is cut by force, which runs no teardown.
+            self._leave(end)
+
+    def displace(self, reason: str) -> None:
+        """Take no more messages; the one in hand counts as lost to *reason*."""
+        self._left = 0
+        self._account(reason, None)
+
+    def _leave(self, end: Exit) -> None:
+        """Leave nobody waiting for this life."""
+        reason = _reason(end)
+        self._account(reason, end.cause)
+        for reply in tuple(self._debts):
+            reply.fail(stopped(self._ref.path, reason, end.cause))
+        if self._ref.vacate(self) and self._is_last(end):
+            queued = self._ref.close(reason, end.cause)
+            if self._system is not None:
+                self._system.left_undone(queued=queued)
+
+    def _is_last(self, end: Exit) -> bool:
+        """Whether no other life is to be expected after this one.
+
+        If one comes all the same, it opens the inbox again.
+        """
+        if self._life.stopping or end.kind is ExitKind.KILLED:
+            return True
+        if self._restart is Restart.TRANSIENT:
+            return not end.kind.abnormal
+        return self._restart is Restart.TEMPORARY
+
+    def _stop(self) -> None:
+        draining = self._conduct.on_stop is OnStop.DRAIN
+        self._left = len(self._inbox) if draining else 0
+        if self._conduct.on_stop is OnStop.NOW:
+            self._scope.cancel("ordered stop")
+        self._inbox.wake()
+
+    async def _serve(self) -> Exception | None:
+        """Handle messages until asked to stop; return what ends this life else."""
+        while self._left > 0:
+            error = await self._stretch()
+            if error is None:
+                continue
+            if isinstance(error, Shutdown):
+                self._message_done()
+                return error
+            match self._conduct.after(error):
+                case OnError.RESUME:
+                    self._message_failed(error)
+                case OnError.RESTART:
+                    return error
+                case OnError.STOP:
+                    return _caused(Shutdown(f"{self.path} stops"), error)
+                case OnError.ESCALATE:
+                    return _caused(Escalate(f"{self.path} cannot go on"), error)
+        return None
+
+    async def _stretch(self) -> Exception | None:
+        """Handle messages inside one scope; return what the last one raised."""
+        self._scope = trio.CancelScope()
+        failure: Exception | None = None
+        try:
+            with self._scope:
+                await self._handle_messages()
+        except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
+            failure = _only(error)
+        if self._envelope is None or not self._scope.cancel_called:
+            return failure
+        if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
+            return failure and _caused(Shutdown("cut by an ordered stop"), failure)
+        timeout = HandlerTimeoutError(self.path, self._conduct.handler_timeout)
+        return _caused(timeout, failure)
+
+    async def _handle_messages(self) -> None:
+        inbox, timeout = self._inbox, self._conduct.handler_timeout
+        handled = 0
+        while self._left > 0:
+            if not len(inbox):
+                if self._life.stopping:
+                    self._left = 0
+                    return
+                await inbox.park()
+                handled = 0
+                continue
+            envelope = inbox.take_nowait()
+            self._left -= 1
+            if envelope.deadline < math.inf and self._is_late(envelope):
+                continue
+            if timeout < math.inf:
+                self._scope.deadline = trio.current_time() + timeout
+            await self._handle(envelope)
+            if timeout < math.inf:
+                self._scope.deadline = math.inf
+                if self._scope.cancel_called:
+                    # It came back in the moment it was cut: its result counts.
+                    return
+            handled += 1
+            if handled == FAIRNESS_QUANTUM:
+                handled = 0
+                await trio.lowlevel.checkpoint()
+
+    async def _handle(self, envelope: Envelope) -> None:
+        actor = self._actor
+        actor.sender = envelope.sender
+        actor.reply = envelope.reply
+        actor.deadline = envelope.deadline
+        self._envelope = envelope
+        hand = Hand(self._ref, envelope)
+        message: M = envelope.message  # type: ignore[assignment]  # the ref took only these
+        try:
+            work = self._behaviour.handle(message, actor)
+            answer = await carry(envelope, hand, work)
+        finally:
+            hand.over = True
+        self._answer(envelope, answer)
+        self._envelope = None
+
+    def _answer(self, envelope: Envelope, answer: R | Answer) -> None:
+        reply: Reply[R] | None = envelope.reply
+        if answer is Answer.UNHANDLED:
+            kind = type(envelope.message).__qualname__
+            unhandled = UnhandledMessageError(self._ref.path, kind)
+            self._ref.bury(envelope, "unhandled", unhandled)
+        elif reply is None:
+            return
+        elif answer is Answer.LATER:
+            reply.owed(self._debts)
+        else:
+            reply.send(answer)
+
+    def _message_done(self) -> None:
+        """The handler ended the actor in good order: its message is handled."""
+        envelope, self._envelope = self._envelope, None
+        if envelope is not None and envelope.reply is not None:
+            envelope.reply.fail(stopped(self._ref.path, "stopped", None))
+
+    def _message_failed(self, error: Exception) -> None:
+        envelope, self._envelope = self._envelope, None
+        assert envelope is not None, "only a handler's failure can be passed over"
+        if envelope.reply is not None and envelope.reply.wanted:
+            envelope.reply.fail(error)
+        else:
+            self._ref.bury(envelope, "failed", error)
+
+    def _is_late(self, envelope: Envelope) -> bool:
+        if trio.current_time() < envelope.deadline:
+            return False
+        late = AskTimeoutError(self._ref.path, 0.0, "deadline")
+        self._ref.bury(envelope, "expired", late)
+        return True
+
+    def _account(self, reason: str, cause: BaseException | None) -> None:
+        """Hand the message in hand to the next life, or make it a dead letter."""
+        envelope, self._envelope = self._envelope, None
+        if envelope is None:
+            return
+        if envelope.crashes < self._conduct.redeliver:
+            once_more = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
+            self._ref.put_back(once_more, reason)
+        else:
+            self._ref.bury(envelope, reason, stopped(self._ref.path, reason, cause))
+            if self._life.stopping and self._system is not None:
+                self._system.left_undone(in_flight=1)
+
+    async def _tear_down(self, end: Exit, error: Exception | None) -> None:
+        try:
+            with trio.fail_after(self._conduct.teardown_timeout):
+                await self._behaviour.teardown(end)
+        except Exception as failure:  # a behaviour failed: it breaks the actor
+            if error is None:
+                raise
+            error.add_note(f"its teardown failed too: {failure!r}")
+        if error is not None:
+            raise error
+
+
+def _reason(end: Exit) -> str:
+    """Return how *end* is called in dead letters and errors."""
+    return "stopped" if end.kind is ExitKind.SHUTDOWN else end.kind.value
+
+
+def _only(error: Exception) -> Exception:
+    only = leaf(error)
+    assert isinstance(only, Exception), "groups of exceptions hold only such"
+    return only
+
+
+def _caused(error: Exception, cause: BaseException | None) -> Exception:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,117 @@
+"""What travels with a message, and what is known of the one in hand.
+
+The context variables of the sender travel too, so a handler logs under the
+trace of whoever sent the message, and not of whoever started the actor.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
+
+import msgspec
+
+from understudy_actors.reply import Reply
+
+T = TypeVar("T")
+
+
+class Address:
+    """Where messages are sent.  One object for one actor: equal means the same.
+
+    Attributes:
+      path: its name, for people and errors.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+
+class Envelope(msgspec.Struct, frozen=True, eq=False):
+    """A message under way.
+
+    Attributes:
+      message: the payload, deeply immutable.
+      context: the sender's context variables when it was sent.
+      sender: the path of the actor that sent it; None if no actor did.
+      reply: where the answer goes; None for a tell.
+      chain: the actors that wait until this message is answered.
+      deadline: past it the message is not handled any more; on trio's clock.
+      crashes: how many lives of the actor ended with it in hand; a count.
+    """
+
+    message: object
+    context: contextvars.Context
+    sender: str | None = None
+    reply: Reply[Any] | None = None
+    chain: tuple[Address, ...] = ()
+    deadline: float = math.inf
+    crashes: int = 0
+
+
+class Hand:
+    """The message that the running code is handling, as asks need to know it.
+
+    Attributes:
+      holder: the actor whose handler runs.
+      chain: the actors that wait until the handler returns, holder included.
+      deadline: the message's.
+      over: whether the handler has returned.  Tasks that it started elsewhere
+        inherit this object, and are not the handler any more.
+    """
+
+    __slots__ = ("chain", "deadline", "holder", "over")
+
+    def __init__(self, holder: Address, envelope: Envelope) -> None:
+        self.holder = holder
+        self.chain = (*envelope.chain, holder)
+        self.deadline = envelope.deadline
+        self.over = False
+
+
+_hand: contextvars.ContextVar[Hand | None] = contextvars.ContextVar(
+    "understudy_hand", default=None
+)
+
+
+def current_hand() -> Hand | None:
+    """Return what the running code has in hand; None outside all handlers."""
+    hand = _hand.get()
+    return None if hand is None or hand.over else hand
+
+
+async def carry(envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* under the context variables that came with *envelope*.
+
+    Each try runs in a copy of them: what it sets is not seen by the next.
+    """
+    context = envelope.context.copy()
+    context.run(_hand.set, hand)
+    return await _drive(context, work)
+
+
+@types.coroutine
+def _drive(
+    context: contextvars.Context, work: Coroutine[Any, Any, T]
+) -> Generator[Any, Any, T]:
+    """Step *work* inside *context*, and hand its traps on to trio."""
+    try:
+        trap = context.run(work.send, None)
+        while True:
+            try:
+                value = yield trap
+            except BaseException as error:  # noqa: BLE001 # raised again, inside work
+                trap = context.run(work.throw, error)
+            else:
+                trap = context.run(work.send, value)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result

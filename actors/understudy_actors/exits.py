@@ -1,0 +1,107 @@
+"""Which exit kind an ended life has, from what its code raised.
+
+Pure: the one who catches the exception is ``incarnation``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import trio
+
+from understudy_protocols.errors import (
+    ChildEscalatedError,
+    RestartIntensityError,
+    StartFailedError,
+)
+from understudy_protocols.supervision import Exit, ExitKind, Shutdown
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """What the shell knows of a life when its code ends.
+
+    Args:
+      path: the child's.
+      ready: whether it had reported ready.
+      asked: whether it was asked to stop.
+      cut: why its scope was cancelled: KILLED, TIMEOUT, or None if it was not.
+      caught: whether the scope caught its own cancellation: the code was
+        really cut, and did not end by itself in the same moment.
+    """
+
+    path: str
+    ready: bool
+    asked: bool
+    cut: ExitKind | None = None
+    caught: bool = False
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Return the one exception that *error* stands for.
+
+    Of a group, cancellations aside: its only member; else what ends the
+    process, if it has that; else the group itself.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    _, rest = error.split(trio.Cancelled)
+    if rest is None:
+        return error
+    members = _members(rest)
+    if len(members) == 1:
+        return members[0]
+    return next((m for m in members if not isinstance(m, Exception)), error)
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found, waiting = list[BaseException](), list[BaseException]([group])
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(reversed(error.exceptions))
+        else:
+            found.append(error)
+    return found
+
+
+def classify(error: BaseException | None, of: Circumstances) -> Exit:
+    """Return the exit of a life whose code ended with *error*, or returned."""
+    if error is not None:
+        return _classify_error(leaf(error), of)
+    if of.cut is not None and of.caught:
+        return Exit(of.cut)
+    if of.asked:
+        return Exit(ExitKind.SHUTDOWN)
+    if not of.ready and of.cut is not None:
+        return Exit(of.cut)
+    if not of.ready:
+        reason = "it ended without reporting ready"
+        return Exit(ExitKind.START_FAILED, StartFailedError(of.path, reason))
+    return Exit(ExitKind.NORMAL)
+
+
+def _classify_error(error: BaseException, of: Circumstances) -> Exit:
+    if isinstance(error, trio.Cancelled) or _all_cancelled(error):
+        # Its own scope was not cancelled, or would have caught it: the code let
+        # a Cancelled of one of its own scopes escape from that scope.
+        stray = RuntimeError("a Cancelled left the scope that it belongs to")
+        stray.__cause__ = error
+        return Exit(ExitKind.CRASH if of.ready else ExitKind.START_FAILED, stray)
+    if not isinstance(error, Exception):
+        return Exit(ExitKind.CRASH, error)
+    if isinstance(error, Shutdown):
+        return Exit(ExitKind.SHUTDOWN, error)
+    if of.cut is not None:
+        return Exit(of.cut, error)
+    if not of.ready and not of.asked:
+        return Exit(ExitKind.START_FAILED, error)
+    if isinstance(error, RestartIntensityError | ChildEscalatedError):
+        return Exit(ExitKind.GAVE_UP, error)
+    if isinstance(error, TimeoutError | trio.TooSlowError):
+        return Exit(ExitKind.TIMEOUT, error)
+    return Exit(ExitKind.CRASH, error)
+
+
+def _all_cancelled(error: BaseException) -> bool:
+    return (
+        isinstance(error, BaseExceptionGroup) and error.split(trio.Cancelled)[1] is None
+    )

@@ -1,0 +1,318 @@
+"""The reference to an actor: what others hold, send to, and ask.
+
+It owns the actor's inbox, so it can be handed out before the actor starts and
+stays good while the actor is restarted; messages wait meanwhile.  A message
+that cannot be delivered is a dead letter, never an exception that would crash
+a sending actor, unless the sender asks for one.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+from typing import Any, Generic, Protocol, TypeVar
+
+import trio
+
+from understudy_actors.dead_letters import DeadLetter, DeadLetters
+from understudy_actors.envelope import Address, Envelope, current_hand
+from understudy_actors.inbox import Inbox
+from understudy_actors.mailbox import Mailbox, Overflow
+from understudy_actors.reply import Reply
+from understudy_protocols.errors import (
+    ActorStoppedError,
+    AskRefusedError,
+    AskTimeoutError,
+    DeliveryError,
+    MailboxFullError,
+    SetupError,
+)
+from understudy_protocols.frozen import freeze
+from understudy_protocols.frozen_types import admit
+
+M_contra = TypeVar("M_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+DEFAULT_CAPACITY = 1000
+"""Enough to ride out a burst; a line longer than this is a fault to be seen."""
+
+DEFAULT_TIMEOUT = 30.0
+"""No wait for another actor is without an end; seconds."""
+
+
+class Occupant(Protocol):
+    """The life of an actor that reads a ref's inbox."""
+
+    @property
+    def path(self) -> str:
+        """Where its child stands in the tree."""
+        ...
+
+    def displace(self, reason: str) -> None:
+        """Read no more, and account for the message in hand."""
+        ...
+
+
+class Ref(Address, Generic[M_contra, R_co]):
+    """The address of one actor that takes *M* and answers asks with *R*.
+
+    Args:
+      path: its name in errors, dead letters and chains of asks.
+      capacity: messages that may wait; 1 or more, or ``math.inf``.
+      overflow: what happens to one more.
+      dead_letters: where undeliverable messages go; one of its own by default.
+    """
+
+    __slots__ = ("_capacity", "_inbox", "_occupant", "_overflow", "dead_letters")
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        capacity: float = DEFAULT_CAPACITY,
+        overflow: Overflow = Overflow.REJECT,
+        dead_letters: DeadLetters | None = None,
+    ) -> None:
+        super().__init__(path)
+        self.dead_letters = dead_letters or DeadLetters()
+        self._capacity = capacity
+        self._overflow = overflow
+        self._occupant: Occupant | None = None
+        self._inbox = self._new_inbox()
+
+    @property
+    def queued(self) -> int:
+        """Messages that nobody has begun to handle; a count."""
+        return len(self._inbox)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the actor is gone for good, unless it is started by hand."""
+        return self._inbox.mailbox.closed
+
+    def tell_nowait(
+        self, message: M_contra, *, deadline: float = math.inf, strict: bool = False
+    ) -> None:
+        """Send *message* without waiting; no room is no room, even under BLOCK.
+
+        Args:
+          message: what to send; containers are frozen on the way.
+          deadline: past it the message is not handled any more; on trio's clock.
+          strict: raise if it cannot be delivered, instead of making it a dead
+            letter.
+
+        Raises:
+          NotFrozenError: some part of *message* can change.
+          MailboxFullError, ActorStoppedError: only if *strict*.
+        """
+        envelope = self._envelope(message, deadline)
+        try:
+            self._inbox.mailbox.put_nowait(envelope)
+        except DeliveryError as error:
+            self._undelivered(envelope, error, strict)
+
+    async def tell(
+        self,
+        message: M_contra,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        deadline: float = math.inf,
+        strict: bool = False,
+    ) -> None:
+        """Send *message*; under BLOCK, wait for room.
+
+        An actor never waits for room in its own mailbox: only it could make any.
+
+        Args:
+          message: what to send; containers are frozen on the way.
+          timeout: how long to wait for room; seconds.
+          deadline: past it the message is not handled any more; on trio's clock.
+          strict: raise if it cannot be delivered, instead of making it a dead
+            letter.
+
+        Cancellation: the message was not sent.
+        Raises:
+          NotFrozenError: some part of *message* can change.
+          MailboxFullError, ActorStoppedError: only if *strict*.
+        """
+        envelope = self._envelope(message, deadline)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await self._deliver(envelope, timeout)
+        except DeliveryError as error:
+            self._undelivered(envelope, error, strict)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def ask(
+        self,
+        message: M_contra,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> R_co:
+        """Send *message* and return the actor's answer.
+
+        Args:
+          message: what to send; containers are frozen on the way.
+          timeout: how long to wait for room and the answer together; seconds.
+            The deadline of the message in hand, if nearer, counts instead.
+
+        Cancellation: the message may have been sent; an answer is a dead letter.
+        Raises:
+          AskTimeoutError: no answer came in time.
+          AskRefusedError: the actor asked waits, itself or through others, for
+            the one that asks.
+          ActorStoppedError: it is not there, or ended before it answered; then
+            the cause of its end is ``__cause__``.
+          MailboxFullError: there is no room, and the policy is not BLOCK.
+          NotFrozenError: some part of *message* can change.
+          Whatever the actor's handler raises and its `on_error` maps to RESUME.
+        """
+        hand = current_hand()
+        chain = () if hand is None else hand.chain
+        if self in chain:
+            raise AskRefusedError((*(actor.path for actor in chain), self.path))
+        now = trio.current_time()
+        deadline, limit = now + timeout, "timeout"
+        if hand is not None and hand.deadline < deadline:
+            deadline, limit = hand.deadline, "deadline of the message in hand"
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if deadline > now:
+            sender = None if hand is None else hand.holder.path
+            reply = Reply[Any](self.path, sender, self.dead_letters)
+            with trio.CancelScope(deadline=deadline):
+                envelope = self._envelope(message, deadline, reply, chain)
+                await self._deliver(envelope, math.inf)
+                answer: R_co = await reply.wait()
+                return answer
+        raise AskTimeoutError(self.path, deadline - now, limit)
+
+    def signal(self, message: object) -> None:
+        """Send a message of the runtime's own, ahead of all others.
+
+        It is never dropped for want of room; if the actor is gone, it is a dead
+        letter.
+        """
+        envelope = self._envelope(message, math.inf)
+        if self.closed:
+            self.bury(envelope, "stopped")
+        else:
+            self._inbox.signal(envelope)
+
+    # What the actor's own shell uses
+
+    def occupy(self, occupant: Occupant) -> Inbox[Envelope]:
+        """Give *occupant* the inbox to read; opens it again if it was closed.
+
+        Raises:
+          SetupError: another child reads it.
+        """
+        if self._occupant is not None:
+            if self._occupant.path != occupant.path:
+                raise SetupError(
+                    f"{occupant.path} cannot serve {self.path}: "
+                    f"{self._occupant.path} does; give each actor a ref of its own"
+                )
+            # An earlier life of the same child that could not be cut.
+            self._occupant.displace("stuck")
+        self._occupant = occupant
+        if self.closed:
+            self._inbox = self._new_inbox()
+        return self._inbox
+
+    def vacate(self, occupant: Occupant) -> bool:
+        """Note that *occupant* reads no more; return whether it was the one to."""
+        if self._occupant is not occupant:
+            return False
+        self._occupant = None
+        return True
+
+    def put_back(self, envelope: Envelope, reason: str) -> None:
+        """Put *envelope* ahead of all messages; a dead letter if we are closed."""
+        if self.closed:
+            self.bury(envelope, reason)
+        else:
+            self._inbox.mailbox.put_front(envelope)
+
+    def close(self, reason: str, cause: BaseException | None = None) -> int:
+        """Take no more messages; those left are dead letters, in order.
+
+        Args:
+          reason: how the actor ended; in the errors of those who ask it.
+          cause: the exception behind it.
+
+        Returns:
+          how many were left; a count.
+        """
+        left = self._inbox.close(reason)
+        if self._occupant is not None:
+            self._occupant.displace("stuck")
+        for envelope in left:
+            self.bury(envelope, "stopped", stopped(self.path, reason, cause))
+        return len(left)
+
+    def bury(
+        self, envelope: Envelope, reason: str, error: BaseException | None = None
+    ) -> None:
+        """Make *envelope* a dead letter, and fail the ask behind it.
+
+        Args:
+          error: what the asker gets; by default, that the actor has stopped.
+        """
+        self.dead_letters.add(
+            DeadLetter(envelope.message, self.path, reason, envelope.sender)
+        )
+        if envelope.reply is not None:
+            envelope.reply.fail(error or ActorStoppedError(self.path, reason))
+
+    async def _deliver(self, envelope: Envelope, timeout: float) -> None:
+        mailbox = self._inbox.mailbox
+        if mailbox.overflow is not Overflow.BLOCK or mailbox.has_room:
+            mailbox.put_nowait(envelope)
+            return
+        hand = current_hand()
+        if hand is None or hand.holder is not self:
+            with trio.move_on_after(timeout):
+                await mailbox.put(envelope)
+                return
+        raise MailboxFullError(self.path, mailbox.capacity)
+
+    def _undelivered(
+        self, envelope: Envelope, error: DeliveryError, strict: bool
+    ) -> None:
+        if strict:
+            raise error
+        full = isinstance(error, MailboxFullError)
+        self.bury(envelope, "overflow" if full else "stopped", error)
+
+    def _dropped(self, envelope: Envelope, reason: str) -> None:
+        self.bury(envelope, reason, MailboxFullError(self.path, self._capacity))
+
+    def _envelope(
+        self,
+        message: object,
+        deadline: float,
+        reply: Reply[Any] | None = None,
+        chain: tuple[Address, ...] = (),
+    ) -> Envelope:
+        hand = current_hand()
+        return Envelope(
+            freeze(message, "message"),
+            contextvars.copy_context(),
+            None if hand is None else hand.holder.path,
+            reply,
+            chain,
+            deadline,
+        )
+
+    def _new_inbox(self) -> Inbox[Envelope]:
+        return Inbox(Mailbox(self.path, self._capacity, self._overflow, self._dropped))
+
+
+def stopped(path: str, reason: str, cause: BaseException | None) -> ActorStoppedError:
+    """Return the error for those who wait for an actor that ended."""
+    error = ActorStoppedError(path, reason)
+    error.__cause__ = cause
+    return error
+
+
+# A ref may be sent in a message: that is how actors come to know each other.
+admit(Ref)

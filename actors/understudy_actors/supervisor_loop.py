@@ -1,0 +1,311 @@
+"""The shell around a supervisor's core: it carries out what ``supervision`` decides.
+
+One task, one event at a time.  Children run in tasks of their own, so the
+loop never waits for one: a start that hangs delays no other call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import assert_never
+
+import trio
+
+from understudy_actors.incarnation import Incarnation
+from understudy_actors.supervision import Supervision
+from understudy_actors.supervision_messages import (
+    Action,
+    Answer,
+    Arm,
+    BecameReady,
+    Begin,
+    Disarm,
+    Due,
+    End,
+    Ended,
+    Event,
+    GaveUp,
+    Refuse,
+    Reply,
+    Report,
+    StartLife,
+    StopAsked,
+    StopLife,
+    Up,
+)
+from understudy_actors.timers import Timers
+from understudy_protocols.supervision import (
+    ChildKind,
+    Exit,
+    ExitKind,
+    Kill,
+    Shutdown,
+    SupervisorSpec,
+)
+from understudy_protocols.supervision_records import (
+    AdminError,
+    LifeState,
+    Refusal,
+    SupervisionEvent,
+)
+
+
+class SupervisorLoop:
+    """The running part of one life of a supervisor; `Supervisor` is its handle.
+
+    Attributes:
+      path: where it stands in the tree.
+      system: what it lives in.
+      core: what decides.
+      replies: who waits for an answer.
+      gone: set when it takes no more events.
+    """
+
+    def __init__(self, spec: SupervisorSpec, life: Incarnation) -> None:
+        self.path = life.path
+        self.system = life.system
+        self.core = Supervision(
+            spec,
+            life.path,
+            life.system.random.random,
+            life.lineage,
+            observed=life.system.observed,
+        )
+        self.replies = set[Reply]()
+        self.gone = trio.Event()
+        self._life = life
+        self._handle: object = None
+        self._inbox = deque[Event]()
+        self._parked: trio.lowlevel.Task | None = None
+        self._timers = Timers[int | Incarnation]()
+        self._lives: dict[str, Incarnation] = {}
+        self._end: End | None = None
+        self._now = life.system.now()  # when this round of work began
+
+    # What its children's lives call
+
+    def life_ready(self, life: Incarnation, value: object) -> None:
+        """See `Owner`."""
+        child_id = _id_of(life)
+        if self._lives.get(child_id) is life:
+            self._timers.disarm(life)
+            self.post(BecameReady(child_id, life.number, value))
+
+    def life_ended(self, life: Incarnation, end: Exit) -> None:
+        """See `Owner`."""
+        child_id = _id_of(life)
+        if self._lives.get(child_id) is life:
+            self.post(Ended(child_id, life.number, end))
+        else:  # it was left behind as stuck: only observers want to know
+            self._emit(life, _state_of(end), end)
+
+    # The loop
+
+    async def run(self, handle: object) -> None:
+        """Be the code of the life that was given at the start.
+
+        Args:
+          handle: what it reports ready with.
+        """
+        self._handle = handle
+        self._life.on_stop(lambda: self.post(StopAsked()))
+        self.post(Begin())
+        try:
+            end = await self._serve()
+        except BaseException:
+            # Cut by force, or our own mistake.  Nothing else can reach the
+            # children: their scopes are shielded.
+            await self._abandon()
+            raise
+        finally:
+            self.gone.set()
+            for reply in self.replies:
+                reply.refuse(AdminError(self.path, reply.child, Refusal.STOPPED))
+        if end.error is not None:
+            raise end.error
+        if not self._life.stopping:
+            raise Shutdown
+
+    async def _serve(self) -> End:
+        while True:
+            with trio.CancelScope() as alarm:
+                while True:
+                    self._work()
+                    if self._end is not None:
+                        return self._end
+                    due = self._timers.next_due()
+                    # Not moved back: each restart would do it twice, and an
+                    # alarm for nothing costs less, once in a start timeout.
+                    alarm.deadline = min(alarm.deadline, due)
+                    await self._park()
+
+    def _work(self) -> None:
+        """Handle what has come in, then what is due, until nothing is left."""
+        self._now = self.system.now()
+        while True:
+            while self._inbox:
+                event = self._inbox.popleft()
+                if isinstance(event, Ended):
+                    self._timers.disarm(self._lives.pop(event.id))
+                for action in self.core.handle(event, self._now):
+                    self._do(action)
+            due = self._timers.take_due(self._now)
+            if not due:
+                return
+            for key in due:
+                if isinstance(key, int):
+                    self._inbox.append(Due(key))
+                else:
+                    self._over_time(key)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Report():
+                self._report(action)
+            case StartLife():
+                self._start_life(action)
+            case StopLife():
+                self._stop_life(self._lives[action.id], action.grace)
+            case Answer():
+                action.reply.answer(action.value)
+            case Refuse():
+                action.reply.refuse(action.error)
+            case Arm():
+                self._timers.arm(action.token, action.due)
+            case Disarm():
+                self._timers.disarm(action.token)
+            case Up():
+                self._life.ready(self._handle)
+            case GaveUp():
+                end = Exit(ExitKind.GAVE_UP, action.error)
+                self._emit(self._life, LifeState.GAVE_UP, end)
+            case End():
+                self._end = action
+            case _:
+                assert_never(action)
+
+    def _start_life(self, action: StartLife) -> None:
+        life = self._lives[action.id] = Incarnation(
+            self.system,
+            self,
+            f"{self.path}/{action.id}",
+            action.number,
+            kind=action.kind,
+            lineage=action.lineage,
+        )
+        life.begin(action.start)
+        self._bound(life, action.start_timeout)
+
+    def _stop_life(self, life: Incarnation, grace: float | Kill) -> None:
+        if isinstance(grace, Kill):
+            life.kill()
+            self._bound(life, self.system.kill_timeout)
+            return
+        for error in life.ask_to_stop():
+            end = Exit(ExitKind.CRASH, error)
+            self._emit(life, LifeState.STOPPING, end, detail="its on_stop callback")
+        self._bound(life, grace)
+
+    def _bound(self, life: Incarnation, timeout: float) -> None:
+        """Do not let *life* take longer, for what it is to do now; seconds."""
+        if timeout < math.inf:
+            self._timers.arm(life, self._now + timeout)
+
+    def _over_time(self, life: Incarnation) -> None:
+        """First cut it; if that did not end it, leave it behind.
+
+        A supervisor is never left behind: what it does when it is cut is bounded.
+        """
+        if life.cut_kind is None:
+            life.cut()
+            self._bound(life, self.system.kill_timeout)
+        elif life.kind is ChildKind.WORKER:
+            self._inbox.append(self._left_behind(life, life.cut_kind))
+
+    def _left_behind(self, life: Incarnation, kind: ExitKind) -> Ended:
+        end = Exit(kind, stuck=True)
+        stack = self.system.add_stuck(life)
+        self._emit(life, LifeState.STUCK, end, detail=stack)
+        return Ended(_id_of(life), life.number, end)
+
+    async def _abandon(self) -> None:
+        """Cut all children at once and leave behind those that do not end."""
+        for life in self._lives.values():
+            life.kill()
+        with trio.CancelScope(shield=True) as bound:
+            bound.deadline = self.system.now() + self.system.kill_timeout
+            while self._sweep():
+                await self._park()
+        for life in list(self._lives.values()):
+            if life.kind is ChildKind.WORKER:
+                self._inbox.append(self._left_behind(life, ExitKind.KILLED))
+        with trio.CancelScope(shield=True):
+            while self._sweep():
+                await self._park()
+
+    def _sweep(self) -> bool:
+        """Take note of the ends that have come in; return whether any is missing."""
+        while self._inbox:
+            event = self._inbox.popleft()
+            if isinstance(event, Ended):
+                life = self._lives.pop(event.id)
+                if not event.exit.stuck:
+                    self._emit(life, _state_of(event.exit), event.exit)
+        return bool(self._lives)
+
+    def post(self, event: Event) -> None:
+        """Let the loop handle *event* in its turn; dropped once it has ended."""
+        self._inbox.append(event)
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+            self._parked = None
+
+    async def _park(self) -> None:
+        """Wait until something is posted; what was posted is never lost."""
+
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._parked = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(give_up)
+
+    def _report(self, report: Report) -> None:
+        end = report.exit
+        self.system.emit(
+            SupervisionEvent(
+                self.system.now(),
+                f"{self.path}/{report.id}",
+                report.number,
+                report.state,
+                None if end is None else end.kind,
+                None if end is None else end.cause,
+                report.decision,
+                report.restarts,
+                report.due,
+            )
+        )
+
+    def _emit(
+        self, life: Incarnation, state: LifeState, end: Exit, *, detail: str = ""
+    ) -> None:
+        self.system.emit(
+            SupervisionEvent(
+                self.system.now(),
+                life.path,
+                life.number,
+                state,
+                end.kind,
+                end.cause,
+                detail=detail,
+            )
+        )
+
+
+def _id_of(life: Incarnation) -> str:
+    return life.path.rpartition("/")[2]
+
+
+def _state_of(end: Exit) -> LifeState:
+    return LifeState.CRASHED if end.kind.abnormal else LifeState.STOPPED

@@ -1,0 +1,200 @@
+"""Hard budgets: the worst case is reserved before a call and settled after it."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from typing import Final
+
+import attrs
+
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.failures import Cause, StepError
+from understudy_protocols.frozen import FrozenMap, sealed_map
+from understudy_protocols.usage import NO_USAGE, Usage
+
+
+class BudgetExceededError(StepError):
+    """The next call could pass the cap, so it was not made.
+
+    Attributes:
+      resource: what would run out: ``cost``, ``tokens`` or ``calls``.
+      asked: what the call could use at worst; micro-USD, or a count.
+      left: what is neither spent nor reserved; in the same unit.
+      cap: what the budget allows in all.
+    """
+
+    def __init__(self, resource: str, asked: int, left: int, cap: int) -> None:
+        super().__init__(
+            _refusal(resource, asked, left, cap),
+            cause=Cause.BUDGET,
+        )
+        self.args = (resource, asked, left, cap)
+        self.resource = resource
+        self.asked = asked
+        self.left = left
+        self.cap = cap
+
+
+@attrs.frozen
+class Budget:
+    """How much a run, or a job, may use; what is None has no cap.
+
+    Args:
+      usd: money; USD, 0 or more, kept in whole micro-USD, rounded down.
+      tokens: tokens read and written together; a count.
+      calls: requests to models; a count.
+
+    Raises:
+      ConfigError: a cap is negative or no number.
+    """
+
+    usd: float | Decimal | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("usd", "tokens", "calls"):
+            cap: float | Decimal | None = getattr(self, name)
+            if cap is not None and not (math.isfinite(cap) and cap >= 0):
+                raise ConfigError(
+                    f"the budget's {name} is {cap}; give 0 or more, or None for no cap"
+                )
+
+    @property
+    def cost_micros(self) -> int | None:
+        """The cap on money; micro-USD."""
+        return None if self.usd is None else micros(self.usd)
+
+
+def micros(usd: float | Decimal) -> int:
+    """Return an amount of USD in whole micro-USD, rounded down.
+
+    Raises:
+      ConfigError: *usd* is no finite number.
+    """
+    try:
+        # By way of text, so that 0.29 is 290,000 and not one less.
+        return int((Decimal(str(usd)) * 1_000_000).to_integral_value(ROUND_FLOOR))
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        raise ConfigError(f"{usd!r} is no amount of USD; give a number") from error
+
+
+@attrs.frozen
+class Reservation:
+    """A part of a budget put aside for one call.
+
+    Args:
+      number: tells it from the ledger's other reservations.
+      worst: the most that the call can use.
+    """
+
+    number: int
+    worst: Usage
+
+
+@attrs.frozen
+class BudgetLedger:
+    """What of a budget is spent, reserved and left; each change makes a new one.
+
+    What is spent and reserved together never passes a cap, as long as no call
+    uses more than was reserved for it.  One that does is an overrun: it is
+    recorded, and nothing more is granted.
+
+    Args:
+      budget: the caps.
+      spent: the sum of what was settled.
+      open: the reservations not settled yet, by number.
+      overrun: by how much calls used more than was reserved, in all.
+      count: how many reservations were made.
+    """
+
+    budget: Budget = Budget()
+    spent: Usage = NO_USAGE
+    open: FrozenMap[int, Usage] = attrs.field(factory=FrozenMap[int, Usage])
+    overrun: Usage | None = None
+    count: int = 0
+
+    @property
+    def reserved(self) -> Usage:
+        """The sum of the open reservations."""
+        return sum(self.open.values(), NO_USAGE)
+
+    def reserve(self, worst: Usage) -> tuple[BudgetLedger, Reservation]:
+        """Put *worst* aside for one call.
+
+        Raises:
+          BudgetExceededError: it could pass a cap, or there was an overrun.
+        """
+        taken = self.spent + self.reserved
+        for resource, cap, used, asked in _compared(self.budget, taken, worst):
+            left = 0 if self.overrun else max(0, cap - used)
+            if asked > left or self.overrun:
+                raise BudgetExceededError(resource, asked, left, cap)
+        reservation = Reservation(self.count + 1, worst)
+        opened = sealed_map({**self.open, reservation.number: worst})
+        ledger = attrs.evolve(self, open=opened, count=reservation.number)
+        return ledger, reservation
+
+    def settle(self, reservation: Reservation, actual: Usage) -> BudgetLedger:
+        """Replace a reservation by what the call really used.
+
+        ``Usage()`` gives all of it back.
+
+        Raises:
+          KeyError: the reservation is not open: settled before, or not of this
+            ledger.
+        """
+        worst = self.open[reservation.number]
+        rest = {n: usage for n, usage in self.open.items() if n != reservation.number}
+        return attrs.evolve(
+            self,
+            spent=self.spent + actual,
+            open=sealed_map(rest),
+            overrun=_added_overrun(self.overrun, self.budget, worst, actual),
+        )
+
+
+def _compared(
+    budget: Budget, first: Usage, second: Usage
+) -> tuple[tuple[str, int, int, int], ...]:
+    """Return name, cap and the two amounts of each resource that has a cap."""
+    rows = (
+        ("cost", budget.cost_micros, first.cost_micros, second.cost_micros),
+        ("tokens", budget.tokens, first.tokens, second.tokens),
+        ("calls", budget.calls, first.calls, second.calls),
+    )
+    return tuple((name, cap, a, b) for name, cap, a, b in rows if cap is not None)
+
+
+def _added_overrun(
+    before: Usage | None, budget: Budget, worst: Usage, actual: Usage
+) -> Usage | None:
+    over = {
+        name: used - planned
+        for name, _, planned, used in _compared(budget, worst, actual)
+        if used > planned
+    }
+    if not over:
+        return before
+    excess = Usage(
+        cost_micros=over.get("cost", 0),
+        output_tokens=over.get("tokens", 0),
+        calls=over.get("calls", 0),
+    )
+    return excess if before is None else before + excess
+
+
+_USD: Final = 1_000_000
+
+
+def _refusal(resource: str, asked: int, left: int, cap: int) -> str:
+    if resource == "cost":
+        amounts = (f"{n / _USD:.6f} USD" for n in (asked, left, cap))
+    else:
+        amounts = (f"{n} {resource}" for n in (asked, left, cap))
+    needs, has, allowed = amounts
+    return (
+        f"the next call could use {needs}, and {has} of the budget's {allowed} are "
+        "left; raise the budget, or ask for fewer tokens"
+    )

@@ -1,0 +1,364 @@
+"""States and frozen values as JSON or MessagePack, and back.
+
+A document is ``[version, value]``.  A value is written as itself where JSON has
+it; a tuple as an array; a ``FrozenMap`` as an object.  All else is an object of one
+key, its tag: ``$...`` for what this file knows (``$map`` for maps whose keys are
+no plain words, ``$set``, ``$state``, and the leaves of ``codec_leaves.py``), and
+``@...`` for classes registered with ``register_tag``.
+
+The codec is closed: what is read decides neither what is imported nor which class
+is made beyond those registered, and a tag or version that is not known is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import Enum, Flag
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from understudy_protocols.codec_leaves import (
+    LEAF_TAGS,
+    READERS,
+    fits_float,
+    fits_int,
+    fits_text,
+)
+from understudy_protocols.errors import CodecError, ConfigError, SetupError
+from understudy_protocols.failures import AttemptRecord, Cause, Failure
+from understudy_protocols.frozen import MAX_DEPTH, FrozenMap, freeze, sealed_map
+from understudy_protocols.frozen_classes import (
+    fields_of,
+    init_names,
+    is_a,
+    is_record,
+)
+from understudy_protocols.frozen_types import registered
+from understudy_protocols.outcomes import Outcome
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.usage import Usage
+
+T = TypeVar("T")
+
+VERSION: Final = 1
+
+# A state adds three levels of its own around a value that ``freeze`` accepts.
+_DEPTH: Final = MAX_DEPTH + 5
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+class _Tag(NamedTuple):
+    name: str
+    write: Callable[[Any], object]
+    read: Callable[[Any], object]
+
+
+_by_class: dict[type, _Tag] = {}
+_by_name: dict[str, _Tag] = {}
+
+
+def register_tag(
+    cls: type[T],
+    name: str,
+    *,
+    to: Callable[[T], object] | None = None,
+    from_: Callable[[Any], T] | None = None,
+) -> None:
+    """Let values of exactly *cls* be written, under *name*, and read again.
+
+    Records (frozen attrs, dataclass, msgspec and named tuple classes) are written
+    field by field, and made by calling the class, so their validators run; enums
+    by the names of their members; classes admitted with ``register_type`` by the
+    functions given there.
+
+    Args:
+      name: letters, digits, ``_``, ``.`` and ``-``.  It stays when the class is
+        renamed or moved: what was written once must stay readable.
+      to: gives plain data, if none of the above fits.
+      from_: makes a value from this data, frozen.
+
+    Raises:
+      ConfigError: the name is taken or cannot be used, or there is no way to
+        write values of *cls*.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"the tag {name!r} is no name; use letters, digits, '_', '.' and '-'"
+        )
+    holder = _by_name.get(f"@{name}")
+    if holder is not None and _by_class.get(cls) is not holder:
+        raise ConfigError(f"the tag {name!r} is taken; choose another")
+    if cls in _by_class and _by_class[cls].name != f"@{name}":
+        raise ConfigError(f"{cls.__qualname__} has the tag {_by_class[cls].name[1:]!r}")
+    write, read = (to, from_) if to and from_ else _ways(cls)
+    tag = _Tag(f"@{name}", write, read)
+    _by_class[cls] = _by_name[tag.name] = tag
+
+
+def encode_json(value: object) -> bytes:
+    """Return *value* as JSON.
+
+    The same value gives the same bytes, but for the order of maps, which is kept.
+
+    Args:
+      value: a state, or a value as ``freeze`` returns it.
+
+    Raises:
+      CodecError: a class in it has no tag, or it is nested too deep.
+    """
+    return msgspec.json.encode([VERSION, to_plain(value)])
+
+
+def decode_json(content: bytes | str) -> object:
+    """Return the value that ``encode_json`` wrote.
+
+    Raises:
+      CodecError: *content* is no JSON, or has a tag or version that is not known.
+    """
+    return _decoded(msgspec.json.decode, content, "JSON")
+
+
+def encode_msgpack(value: object) -> bytes:
+    """Return *value* as MessagePack; see ``encode_json``."""
+    return msgspec.msgpack.encode([VERSION, to_plain(value)])
+
+
+def decode_msgpack(content: bytes) -> object:
+    """Return the value that ``encode_msgpack`` wrote; see ``decode_json``."""
+    return _decoded(msgspec.msgpack.decode, content, "MessagePack")
+
+
+# --------------------------------------------------------------------- writing
+
+
+def to_plain(value: object) -> object:
+    """Return *value* as data that JSON and MessagePack have themselves."""
+    return _plain(value, 0)
+
+
+def _plain(value: object, depth: int) -> object:
+    if value is None or value is True or value is False or _fits(value):
+        return value
+    cls = type(value)
+    leaf = LEAF_TAGS.get(cls)
+    if leaf is not None:
+        return {leaf.tag: leaf.write(value)}
+    if depth > _DEPTH:
+        raise CodecError(f"a value is nested more than {_DEPTH} deep; flatten it")
+    tag = _by_class.get(cls)
+    if tag is not None:
+        return {tag.name: _plain(freeze(tag.write(value)), depth + 1)}
+    if cls is tuple:
+        return [_plain(item, depth + 1) for item in cast("tuple[object, ...]", value)]
+    if cls is frozenset:
+        members = cast("frozenset[object]", value)
+        plain = [_plain(member, depth + 1) for member in members]
+        # The order of a set differs between processes; that of its text does not.
+        return {"$set": sorted(plain, key=msgspec.json.encode)}
+    if cls is FrozenMap:
+        return _plain_map(cast("FrozenMap[object, object]", value), depth + 1)
+    if cls is OrchestrationState:
+        state = _state_facts(cast("OrchestrationState[object]", value))
+        return {"$state": _plain(state, depth + 1)}
+    for base in (str, int, float, bytes):
+        if isinstance(value, base) and not isinstance(value, Enum):
+            return _plain(base(cast("Any", value)), depth)
+    raise CodecError(
+        f"{cls.__qualname__} has no tag to be written under; give it one with "
+        f"register_tag({cls.__qualname__}, ...)"
+    )
+
+
+def _fits(value: object) -> bool:
+    cls = type(value)
+    if cls is str:
+        return fits_text(cast("str", value))
+    if cls is int:
+        return fits_int(cast("int", value))
+    return cls is float and fits_float(cast("float", value))
+
+
+def _plain_map(items: Mapping[object, object], depth: int) -> object:
+    if all(type(key) is str and _is_word(key) for key in items):
+        return {key: _plain(item, depth) for key, item in items.items()}
+    pairs = items.items()
+    return {"$map": [[_plain(key, depth), _plain(item, depth)] for key, item in pairs]}
+
+
+def _is_word(key: str) -> bool:
+    return key[:1] not in {"$", "@"} and fits_text(key)
+
+
+def _state_facts(state: OrchestrationState[object]) -> FrozenMap[str, object]:
+    return sealed_map(
+        {
+            "task_id": state.task_id,
+            "inputs": state.inputs,
+            "outputs": sealed_map(dict(state.outputs)),
+            "metadata": state.metadata,
+            "created_at": state.created_at,
+        }
+    )
+
+
+# --------------------------------------------------------------------- reading
+
+# What making a value of unsuitable data raises, be it our code or a class's own.
+_UNSUITABLE: Final = (
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    msgspec.MsgspecError,
+    SetupError,
+)
+
+
+def from_plain(plain: object) -> object:
+    """Return the value that ``to_plain`` wrote as *plain*."""
+    return _value(plain, 0)
+
+
+def _decoded(
+    decode: Callable[[Any], object], content: bytes | str, kind: str
+) -> object:
+    try:
+        document = decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CodecError(f"this is no {kind} that can be read: {error}") from error
+    parts = cast("list[object]", document) if isinstance(document, list) else []
+    if len(parts) != 2 or type(parts[0]) is not int:
+        raise CodecError(f"this {kind} is no document of Understudy: no version")
+    if parts[0] != VERSION:
+        raise CodecError(
+            f"this was written in version {parts[0]}; this release reads version "
+            f"{VERSION}: use the release that wrote it"
+        )
+    return from_plain(parts[1])
+
+
+def _value(plain: object, depth: int) -> object:
+    if plain is None or isinstance(plain, (str, int, float)):
+        return plain
+    if depth > _DEPTH:
+        raise CodecError(f"a value is nested more than {_DEPTH} deep")
+    if isinstance(plain, list):
+        items = cast("list[object]", plain)
+        return tuple([_value(item, depth + 1) for item in items])
+    if not isinstance(plain, dict):
+        raise CodecError(f"a {type(plain).__name__} stands where no value can")
+    pairs = cast("dict[object, object]", plain)
+    for key in pairs:
+        if type(key) is not str:
+            raise CodecError(f"{key!r} is the key of an object, and no text")
+        if not _is_word(key):
+            return _tagged(key, pairs, depth + 1)
+    return sealed_map({key: _value(item, depth + 1) for key, item in pairs.items()})
+
+
+def _tagged(name: str, pairs: Mapping[object, object], depth: int) -> object:
+    read = READERS.get(name)
+    try:
+        if len(pairs) != 1:
+            raise ValueError("a tag stands alone in its object")
+        (data,) = pairs.values()
+        if read is not None:
+            return read(data)
+        if name in _CONTAINERS:
+            return _CONTAINERS[name](data, depth)
+        tag = _by_name.get(name)
+        if tag is None:
+            raise CodecError(f"the tag {name} is not known here; {_advice(name)}")
+        return freeze(tag.read(_value(data, depth)))
+    except _UNSUITABLE as error:
+        raise CodecError(f"the tag {name} has unsuitable data: {error}") from error
+
+
+def _advice(name: str) -> str:
+    if name.startswith("@"):
+        return f"register_tag the class that it stands for as {name[1:]!r}"
+    return "a later release may have written this"
+
+
+def _read_set(data: Any, depth: int) -> object:
+    return frozenset([_value(member, depth) for member in data])
+
+
+def _read_map(data: Any, depth: int) -> object:
+    return sealed_map({_value(k, depth): _value(item, depth) for k, item in data})
+
+
+def _read_state(data: Any, depth: int) -> object:
+    facts = cast("FrozenMap[str, Any]", _value(data, depth))
+    if type(facts["created_at"]) is not datetime:
+        raise TypeError("created_at is no datetime")
+    return OrchestrationState[object](**facts)
+
+
+_CONTAINERS: Final[Mapping[str, Callable[[Any, int], object]]] = {
+    "$set": _read_set,
+    "$map": _read_map,
+    "$state": _read_state,
+}
+
+
+# --------------------------------------------------------------------- classes
+
+
+def _ways(cls: type) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
+    """Return how values of *cls* become data and come back."""
+    if cls in registered:
+        given = registered[cls]
+        return given.to, given.from_
+    if is_a(cls, Flag):
+        return (lambda member: member.value), cls
+    if is_a(cls, Enum):
+        return (lambda member: member.name), cast("Any", cls).__getitem__
+    if is_record(cls):
+        return _record_ways(cls)
+    raise ConfigError(
+        f"{cls.__qualname__} is neither a record nor an enum; give to= and from_="
+    )
+
+
+def _record_ways(
+    cls: type,
+) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
+    names = tuple(name for name, _ in fields_of(cls))
+    accepted = init_names(cls)
+
+    def write(value: object) -> object:
+        return sealed_map({name: getattr(value, name) for name in names})
+
+    def read(data: Mapping[str, object]) -> object:
+        if unknown := data.keys() - set(names):
+            raise TypeError(f"{', '.join(sorted(unknown))}: no such field")
+        given = {accepted[n]: data[n] for n in data if n in accepted}
+        made: object = cls(**given)
+        for name in data.keys() - accepted.keys():
+            object.__setattr__(made, name, data[name])
+        return made
+
+    return write, read
+
+
+def _outcome_facts(outcome: Outcome[object]) -> object:
+    if outcome.failure is not None:
+        return {"failure": outcome.failure}
+    return {"value": outcome.value}
+
+
+def _outcome(facts: Mapping[str, Any]) -> Outcome[object]:
+    return Outcome(**facts)
+
+
+register_tag(Outcome, "understudy.outcome", to=_outcome_facts, from_=_outcome)
+register_tag(Failure, "understudy.failure")
+register_tag(Cause, "understudy.cause")
+register_tag(Usage, "understudy.usage")
+register_tag(AttemptRecord, "understudy.attempt")

@@ -1,0 +1,285 @@
+"""What went wrong, under one name from wire to result.
+
+A `FailureMode` says what kind of trouble it is, a `Cause` what exactly; which
+causes a retry can help is `retry.py`'s affair.  Causes come from the types of
+exceptions, from status codes and codes of providers, never from their words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final, cast
+
+import attrs
+import msgspec
+
+from understudy_protocols.errors import SetupError, UnderstudyError
+from understudy_protocols.usage import Usage
+
+
+class FailureMode(Enum):
+    """The five kinds of failure."""
+
+    MALFORMED_OUTPUT = "malformed"
+    CONTENT_POLICY = "content_policy"
+    RATE_LIMIT = "rate_limit"
+    TIMEOUT = "timeout"
+    UNEXPECTED = "unexpected"
+
+
+class Cause(Enum):
+    """What exactly went wrong; each cause belongs to one mode."""
+
+    RATE_LIMIT = "rate_limit"
+    """The provider asked for fewer requests or tokens in a given time."""
+    OVERLOADED = "overloaded"
+    """The provider has too much to do, whoever asks."""
+    TIMEOUT = "timeout"
+    """No answer in time."""
+    MALFORMED = "malformed"
+    """The output could not be read at all."""
+    SCHEMA = "schema"
+    """The output could be read, but is not what was asked for."""
+    REFUSED = "refused"
+    """The model declined to answer."""
+    FILTERED = "filtered"
+    """A filter of the provider held the answer back."""
+    TRANSPORT = "transport"
+    """The connection failed."""
+    SERVER = "server"
+    """The provider failed inside."""
+    CONFLICT = "conflict"
+    """The provider has the same request under way, or a lock."""
+    STEP_ERROR = "step_error"
+    """The code of the step raised."""
+    QUOTA = "quota"
+    """The account has spent what it may."""
+    AUTH = "auth"
+    """The key is not accepted, or not for this."""
+    BAD_REQUEST = "bad_request"
+    """The request cannot be answered as it is."""
+    CONTEXT_TOO_LONG = "context_too_long"
+    """The prompt does not fit into the model's context."""
+    TOO_LARGE = "too_large"
+    """The request has too many bytes."""
+    TRUNCATED = "truncated"
+    """The answer was cut off at the largest number of tokens asked for."""
+    MODEL_GONE = "model_gone"
+    """The provider does not have this model."""
+    BUDGET = "budget"
+    """The next call could pass the cap."""
+    CANCELLED = "cancelled"
+    """Nobody wants the result any more."""
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    """It may have been done or not, and must not be done twice."""
+    DOWN = "down"
+    """The actor that would do it was given up by its supervisor."""
+    SETUP = "setup"
+    """The program is wrong."""
+
+    @property
+    def mode(self) -> FailureMode:
+        """The kind of failure that this is."""
+        return _MODES.get(self, FailureMode.UNEXPECTED)
+
+
+_MODES: Final = {
+    Cause.RATE_LIMIT: FailureMode.RATE_LIMIT,
+    Cause.OVERLOADED: FailureMode.RATE_LIMIT,
+    Cause.TIMEOUT: FailureMode.TIMEOUT,
+    Cause.MALFORMED: FailureMode.MALFORMED_OUTPUT,
+    Cause.SCHEMA: FailureMode.MALFORMED_OUTPUT,
+    Cause.REFUSED: FailureMode.CONTENT_POLICY,
+    Cause.FILTERED: FailureMode.CONTENT_POLICY,
+}
+
+
+class StepError(UnderstudyError):
+    """A step ran and did not succeed, and knows why.
+
+    Args:
+      message: what happened, as one clause.
+      cause: under which name.
+      retry_after: the least time before another attempt can help; seconds.
+    """
+
+    def __init__(
+        self, message: str, *, cause: Cause, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, cause, retry_after)
+        self.message = message
+        self.cause = cause
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own way would hand the facts to __init__ by position.
+        return (_remade, (type(self), self.args), self.__dict__)
+
+
+class ModelError(StepError):
+    """The model's side failed.
+
+    Args:
+      model: the name of the model that was asked; may be empty.
+      code: the provider's own code or status, for people.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: Cause,
+        retry_after: float | None = None,
+        model: str = "",
+        code: str = "",
+    ) -> None:
+        super().__init__(message, cause=cause, retry_after=retry_after)
+        self.args = (*self.args, model, code)
+        self.model = model
+        self.code = code
+
+
+@attrs.frozen
+class Failure:
+    """One failure, as it is recorded.
+
+    Args:
+      cause: what exactly went wrong.
+      message: one clause that says it, with numbers and units.
+      where: the step, node or model concerned; may be empty.
+      error_type: the name of the exception's class, if there was one.
+      retry_after: the least time before another attempt can help; seconds.
+      causes: the failures that brought this one about, oldest first.
+    """
+
+    cause: Cause
+    message: str
+    where: str = ""
+    error_type: str = ""
+    retry_after: float | None = None
+    causes: tuple[Failure, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        cause: Cause,
+        message: str,
+        where: str = "",
+        causes: tuple[Failure, ...] = (),
+    ) -> Failure:
+        """Return a failure that no exception stands for."""
+        return cls(cause, message, where, causes=causes)
+
+    @classmethod
+    def from_error(cls, error: BaseException, where: str = "") -> Failure:
+        """Return the record of an exception; see `failure_of`."""
+        return failure_of(error, where)
+
+    @property
+    def mode(self) -> FailureMode:
+        """What kind of failure it is."""
+        return self.cause.mode
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.message} ({self.cause.value})"
+
+
+@attrs.frozen
+class AttemptRecord:
+    """One attempt, from its start to its end.
+
+    Args:
+      number: counted from 1 within the step, also over restarts.
+      started: seconds on the clock of the system.
+      ended: seconds on the same clock.
+      failure: why it did not succeed; None if it did.
+      usage: what it cost; None if it called no model.
+    """
+
+    number: int
+    started: float
+    ended: float
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+_causes: dict[type[BaseException], Cause] = {
+    Exception: Cause.STEP_ERROR,
+    SetupError: Cause.SETUP,
+    TimeoutError: Cause.TIMEOUT,
+    ConnectionError: Cause.TRANSPORT,
+    json.JSONDecodeError: Cause.MALFORMED,
+    msgspec.DecodeError: Cause.MALFORMED,
+    msgspec.ValidationError: Cause.SCHEMA,
+}
+
+
+def register_failure(error_type: type[BaseException], cause: Cause) -> None:
+    """Name the cause of *error_type* and of its subclasses.
+
+    The class nearest to that of the exception decides.  Registering a class again
+    replaces its cause.
+    """
+    _causes[error_type] = cause
+
+
+def classify(error: BaseException) -> Cause:
+    """Return the cause of *error*, from its type alone.
+
+    A `StepError` knows its cause.  A group has the one that all in it share, and
+    is otherwise an error of the step.  What is no `Exception`, and not registered,
+    counts as a cancellation.
+    """
+    if isinstance(error, StepError):
+        return error.cause
+    if _inside(error):
+        inside = {classify(leaf) for leaf in _leaves(error)}
+        return inside.pop() if len(inside) == 1 else Cause.STEP_ERROR
+    for cls in type(error).__mro__:
+        if cls in _causes:
+            return _causes[cls]
+    return Cause.CANCELLED
+
+
+def failure_of(error: BaseException, where: str = "") -> Failure:
+    """Return the record of *error*, which happened at *where*.
+
+    A group of one, as every nursery makes it, is recorded as that one.
+    """
+    leaves = list(_leaves(error))
+    if len(leaves) == 1:
+        (error,) = leaves
+    waits = [leaf.retry_after for leaf in leaves if isinstance(leaf, StepError)]
+    return Failure(
+        cause=classify(error),
+        message=str(error).strip() or f"{type(error).__name__} without a message",
+        where=where,
+        error_type=type(error).__qualname__,
+        retry_after=max((wait for wait in waits if wait is not None), default=None),
+        causes=tuple(failure_of(leaf) for leaf in leaves) if leaves[1:] else (),
+    )
+
+
+def _inside(error: BaseException) -> tuple[BaseException, ...]:
+    """Return what a group holds; nothing for any other exception."""
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    parts = _inside(error)
+    for part in parts:
+        yield from _leaves(part)
+    if not parts:
+        yield error
+
+
+def _remade(cls: type[StepError], args: tuple[object, ...]) -> StepError:
+    return cls.__new__(cls, *args)

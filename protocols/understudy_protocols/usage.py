@@ -1,0 +1,64 @@
+"""What model calls cost: tokens, calls, and money in whole micro-USD."""
+
+from __future__ import annotations
+
+import attrs
+
+
+def _not_negative(
+    instance: object, attribute: attrs.Attribute[int], value: int
+) -> None:
+    if value < 0:
+        raise ValueError(f"{attribute.name} is {value}; a count cannot be below 0")
+
+
+@attrs.frozen
+class Usage:
+    """What one call, attempt, step or run used.
+
+    Two usages can be added.
+
+    Args:
+      calls: requests sent to a model; a count.
+      input_tokens: all tokens read, cached ones included.
+      output_tokens: all tokens written, reasoning included.
+      cached_tokens: the part of the input that came out of a cache.
+      cache_write_tokens: the part of the input that was put into a cache.
+      reasoning_tokens: the part of the output that was reasoning.
+      cost_micros: the price; micro-USD.
+      estimated: whether any of it is our estimate, as the provider did not say.
+    """
+
+    calls: int = attrs.field(default=0, validator=_not_negative)
+    input_tokens: int = attrs.field(default=0, validator=_not_negative)
+    output_tokens: int = attrs.field(default=0, validator=_not_negative)
+    cached_tokens: int = attrs.field(default=0, validator=_not_negative)
+    cache_write_tokens: int = attrs.field(default=0, validator=_not_negative)
+    reasoning_tokens: int = attrs.field(default=0, validator=_not_negative)
+    cost_micros: int = attrs.field(default=0, validator=_not_negative)
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written together."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost_usd(self) -> float:
+        """The price in USD, for people; sums are kept in micro-USD."""
+        return self.cost_micros / 1_000_000
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cost_micros=self.cost_micros + other.cost_micros,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+NO_USAGE = Usage()

@@ -1,0 +1,86 @@
+"""Budgets as they are drawn on: a run's account, inside the runtime's.
+
+The arithmetic is `BudgetLedger`'s, which is pure; here is only who holds it.
+"""
+
+from __future__ import annotations
+
+from understudy_protocols.budget import Budget, BudgetLedger, Reservation
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.usage import Usage
+
+
+class Hold:
+    """A reservation with every account that it was made in."""
+
+    __slots__ = ("parts", "worst")
+
+    def __init__(
+        self, worst: Usage, parts: tuple[tuple[RunBudget, Reservation], ...]
+    ) -> None:
+        self.worst = worst
+        self.parts = parts
+
+    def settle(self, actual: Usage) -> None:
+        """Replace the reservation by what the call used, once."""
+        parts, self.parts = self.parts, ()
+        for account, reservation in parts:
+            account.ledger = account.ledger.settle(reservation, actual)
+
+
+class RunBudget:
+    """The account of one run, or of a whole runtime.
+
+    Args:
+      budget: the caps.
+      parent: the account that everything here is charged to as well.
+    """
+
+    __slots__ = ("ledger", "parent")
+
+    def __init__(self, budget: Budget, parent: RunBudget | None = None) -> None:
+        self.ledger = BudgetLedger(budget)
+        self.parent = parent
+
+    @property
+    def spent(self) -> Usage:
+        """What was settled so far."""
+        return self.ledger.spent
+
+    @property
+    def capped(self) -> bool:
+        """Whether money or tokens have a cap here or above."""
+        budget = self.ledger.budget
+        here = budget.usd is not None or budget.tokens is not None
+        return here or (self.parent is not None and self.parent.capped)
+
+    def reserve(self, worst: Usage) -> Hold:
+        """Put *worst* aside in this account and all above, or in none.
+
+        Raises:
+          BudgetExceededError: it could pass a cap.
+        """
+        parts: list[tuple[RunBudget, Reservation]] = []
+        ledgers: list[BudgetLedger] = []
+        account: RunBudget | None = self
+        while account is not None:
+            ledger, reservation = account.ledger.reserve(worst)
+            ledgers.append(ledger)
+            parts.append((account, reservation))
+            account = account.parent
+        for (holder, _), ledger in zip(parts, ledgers, strict=True):
+            holder.ledger = ledger
+        return Hold(worst, tuple(parts))
+
+
+def checked_budget(budget: Budget | None) -> Budget:
+    """Return *budget*, or one without caps.
+
+    Raises:
+      ConfigError: it is something else.
+    """
+    if budget is None:
+        return Budget()
+    if not isinstance(budget, Budget):
+        raise ConfigError(f"budget is {budget!r}; give a Budget(usd=, tokens=, calls=)")
+    return budget

@@ -1,0 +1,1 @@
+"""The main job, to be run by everyone: real messages, real (small) models."""

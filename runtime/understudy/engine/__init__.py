@@ -1,0 +1,1 @@
+"""How runs flow: strands, the nodes compiled to move them, and their actors."""

@@ -1,0 +1,20 @@
+"""Small questions to the user's code, asked between steps.
+
+`accept`, `until`, `when`, `over` and the like are quick functions without
+effect.  What they raise must not break the actor that asks: it is the run's
+failure, like that of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from understudy_protocols.failures import Failure
+
+
+def ask(where: str, function: Callable[..., object], *arguments: object) -> object:
+    """Return what *function* says, or the `Failure` that came of asking."""
+    try:
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
+        return Failure.from_error(error, where=where)

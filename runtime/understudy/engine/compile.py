@@ -1,0 +1,325 @@
+"""From a checked workflow to nodes that move strands, and their actors.
+
+Compiling goes from the end to the start: what follows a node exists before the
+node does, so every node holds its follower and nothing is looked up while runs
+flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import attrs
+from understudy_actors.mailbox import Mailbox
+from understudy_protocols.failures import Cause, Failure, StepError
+from understudy_protocols.frozen import FrozenMap, freeze
+from understudy_protocols.state import OrchestrationState
+
+from understudy.engine.asking import ask
+from understudy.engine.detours import CascadeOp, ChildOp, RepeatOp, RouteOp
+from understudy.engine.fan_out import NO_ITEM, FanOut, Target
+from understudy.engine.flow import Flow, Then
+from understudy.engine.pauses import PauseOp
+from understudy.engine.step_op import StepOp
+from understudy.engine.strand import StepMessage, Strand
+from understudy.routing.policy import Decision, as_step
+from understudy.workflows.context import Context
+from understudy.workflows.nodes import (
+    AnyWorkflow,
+    Cascade,
+    Child,
+    Each,
+    Parallel,
+    Pause,
+    Repeat,
+    Route,
+    Sequence,
+    Workflow,
+    is_grouping,
+)
+from understudy.workflows.plan import Plan, PlanNode
+from understudy.workflows.step import Step
+
+State = OrchestrationState[object]
+
+
+@attrs.frozen
+class Compiled:
+    """A workflow ready to run.
+
+    Args:
+      entry: where a run begins.
+      steps: its steps and routers; each gets an actor.
+    """
+
+    plan: Plan
+    entry: Target
+    steps: tuple[StepOp, ...]
+
+
+def compile_plan(plan: Plan, flow: Flow, max_runs: int, complete: Then) -> Compiled:
+    """Compile *plan* for at most *max_runs* runs at once.
+
+    Args:
+      complete: takes the run's strand, its last state and its value.
+    """
+    compiler = _Compiler(flow, max_runs)
+    root = plan.root
+
+    def at_end(strand: Strand, state: State, value: object) -> None:
+        if not isinstance(root.node, Sequence):
+            state = state.with_frozen_output(root.label, value)
+        complete(strand, state, value)
+
+    entry = compiler.node(root, at_end, lambda strand, state: complete(strand, state, None))
+    return Compiled(plan, entry, tuple(reversed(compiler.steps)))
+
+
+def _end_branch(strand: Strand, _state: State, value: object) -> None:
+    """Follow the last node of a branch: its parent takes the value."""
+    parent = strand.parent
+    assert parent is not None and parent.fork is not None, "a branch has a parent"
+    parent.fork.ended(strand, value)
+
+
+def _skip_branch(strand: Strand, state: State) -> None:
+    """Follow a branch's last node when it did not run."""
+    _end_branch(strand, state, None)
+
+
+Skip = Callable[[Strand, State], None]
+
+
+class _Compiler:
+    def __init__(self, flow: Flow, max_runs: int) -> None:
+        self.flow = flow
+        self.max_runs = max_runs
+        self.steps: list[StepOp] = []
+
+    def node(self, plan: PlanNode, then: Then, skip: Skip) -> Target:
+        """Compile one node, given what follows it."""
+        node = plan.node
+        match node:
+            case Step():
+                return self._step(plan, node, then, skip)
+            case Sequence():
+                return self._sequence(plan, then, skip)
+            case Parallel():
+                return self._parallel(plan, node, then)
+            case Each():
+                return self._each(plan, node, then)
+            case Route():
+                return self._route(plan, node, then)
+            case Cascade():
+                tiers = [(p.label, self._branch(p)) for p in plan.children]
+                return CascadeOp(self.flow, plan.path, tiers, node.accept, then)
+            case Repeat():
+                assert node.max_rounds is not None, "the check refuses endless loops"
+                body = self._branch(plan.children[0])
+                return RepeatOp(
+                    self.flow, plan.path, body, node.until, node.max_rounds, then
+                )
+            case Pause():
+                return PauseOp(
+                    self.flow,
+                    plan.path,
+                    node.name,
+                    node.output,
+                    node.timeout,
+                    freeze(node.default, f"default of {plan.path}"),
+                    node.has_default,
+                    then,
+                )
+            case Child():
+                body = self._branch(plan.children[0])
+                return ChildOp(
+                    self.flow,
+                    plan.path,
+                    plan.children[0].label,
+                    _child_input(plan.path, node),
+                    body,
+                    then,
+                )
+            case _:
+                raise AssertionError(f"no rule for {type(node).__name__}")
+
+    def _branch(self, plan: PlanNode) -> Target:
+        return self.node(plan, _end_branch, _skip_branch)
+
+    def _step(
+        self,
+        plan: PlanNode,
+        step: Step[object, object, object],
+        then: Then,
+        skip: Skip,
+    ) -> StepOp:
+        mailbox: Mailbox[StepMessage] = Mailbox(
+            plan.path, self.max_runs * plan.multiplicity
+        )
+        op = StepOp(self.flow, plan.path, step, plan.needs, mailbox, then, skip)
+        self.steps.append(op)
+        return op
+
+    def _sequence(self, plan: PlanNode, then: Then, skip: Skip) -> Target:
+        *before, last = plan.children
+        target = self.node(last, _storing_last(last, then), skip)
+        for part in reversed(before):
+            target = self.node(part, _storing(part, target), _going_on(target))
+        return target
+
+    def _parallel(
+        self, plan: PlanNode, node: Parallel[object, object, object], then: Then
+    ) -> Target:
+        shape = _ParallelShape([(p.label, self._branch(p)) for p in plan.children])
+        return FanOut(
+            self.flow, plan.path, shape, node.join, node.max_concurrent, then
+        )
+
+    def _each(
+        self, plan: PlanNode, node: Each[object, object, object], then: Then
+    ) -> Target:
+        shape = _EachShape(plan.path, _items(node), self._branch(plan.children[0]))
+        return FanOut(
+            self.flow, plan.path, shape, node.join, node.max_concurrent, then
+        )
+
+    def _route(
+        self, plan: PlanNode, node: Route[object, object, object], then: Then
+    ) -> Target:
+        branches = {p.label: self._branch(p) for p in plan.children}
+        route = RouteOp(self.flow, plan.path, branches, then)
+
+        def take(strand: Strand, state: State, decision: object) -> None:
+            assert isinstance(decision, Decision), "a router step gives decisions"
+            if self.flow.observers:
+                self.flow.tell(
+                    "decided", strand, path=plan.path, detail=str(decision)
+                )
+            route.take(strand, state, decision.route)
+
+        router = as_step(node.name, node.policy, tuple(branches))
+        return self._step(plan, router, take, _never_skipped)
+
+
+def _never_skipped(_strand: Strand, _state: State) -> None:
+    raise AssertionError("a router always decides")
+
+
+def _storing(part: PlanNode, following: Target) -> Then:
+    name, enter = part.label, following.enter
+    if is_grouping(part.node):
+        return lambda strand, state, value: enter(strand, state)
+
+    def store(strand: Strand, state: State, value: object) -> None:
+        enter(strand, state.with_frozen_output(name, value))
+
+    return store
+
+
+def _storing_last(part: PlanNode, then: Then) -> Then:
+    name = part.label
+    if is_grouping(part.node):
+        return then
+
+    def store(strand: Strand, state: State, value: object) -> None:
+        then(strand, state.with_frozen_output(name, value), value)
+
+    return store
+
+
+def _going_on(following: Target) -> Skip:
+    return following.enter
+
+
+class _ParallelShape:
+    def __init__(self, branches: list[tuple[str, Target]]) -> None:
+        self._branches: list[tuple[str | int, Target, object]] = [
+            (label, target, NO_ITEM) for label, target in branches
+        ]
+
+    def branches(
+        self, strand: Strand, state: State
+    ) -> list[tuple[str | int, Target, object]]:
+        return self._branches
+
+    def joined(self, results: dict[str | int, object]) -> object:
+        return freeze({label: results[label] for label, _, _ in self._branches})
+
+
+class _EachShape:
+    def __init__(
+        self,
+        path: str,
+        items: Callable[[Strand, State], object],
+        body: Target,
+    ) -> None:
+        self._path = path
+        self._items = items
+        self._body = body
+
+    def branches(
+        self, strand: Strand, state: State
+    ) -> list[tuple[str | int, Target, object]] | Failure:
+        items = ask(self._path, _as_items, self._items(strand, state), self._path)
+        if isinstance(items, Failure):
+            return items
+        body = self._body
+        return [
+            (index, body, item)
+            for index, item in enumerate(cast("tuple[object, ...]", items))
+        ]
+
+    def joined(self, results: dict[str | int, object]) -> object:
+        return tuple(results[index] for index in range(len(results)))
+
+
+def _as_items(items: object, path: str) -> tuple[object, ...]:
+    """Return the items of a fan-out, frozen."""
+    if isinstance(items, Failure):
+        raise StepError(items.message, cause=items.cause)
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise StepError(
+            f"goes over a {type(items).__name__}, which is not a list of items",
+            cause=Cause.SCHEMA,
+        )
+    if isinstance(items, tuple):
+        return cast("tuple[object, ...]", items)
+    return cast(
+        "tuple[object, ...]", freeze(tuple(cast("Iterable[object]", items)), path)
+    )
+
+
+def _items(node: Each[object, object, object]) -> Callable[[Strand, State], object]:
+    return _source(node.over, f"over of {node.name}")
+
+
+def _child_input(
+    path: str, node: Child[object, object, object]
+) -> Callable[[Strand, State], object]:
+    if node.source is None:
+        return lambda strand, state: state.inputs
+    source = _source(node.source, f"input of {node.name}")
+    return lambda strand, state: ask(path, freeze, source(strand, state), path)
+
+
+def _source(
+    source: AnyWorkflow | str | Callable[..., object], where: str
+) -> Callable[[Strand, State], object]:
+    """Return what reads a node's value, or asks the user's function for it."""
+    if isinstance(source, Workflow | str):
+        name = source if isinstance(source, str) else source.name
+        return lambda strand, state: state.get_output(name)
+    function = source
+
+    def call(strand: Strand, state: State) -> object:
+        context = Context[object](
+            state,
+            FrozenMap(dict.fromkeys(state.outputs, True)),
+            strand.item,
+            strand.previous,
+            strand.round,
+        )
+        return ask(where, function, context)
+
+    return call

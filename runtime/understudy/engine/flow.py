@@ -1,0 +1,207 @@
+"""What becomes of strands: they split, end, fail and are called off.
+
+All of it is synchronous: whoever finished a piece of work carries its run to
+the next place in the same breath, and no task coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from understudy_actors.watchdog import Cut, Watchdog
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.state import OrchestrationState
+
+from understudy.engine.strand import Run, StepEntry, Strand
+from understudy.events import EventKind, RunEvent
+
+Then = Callable[[Strand, OrchestrationState[object], object], None]
+"""What follows a node: takes the strand, the state and the node's value."""
+
+
+class Flow:
+    """The services that all nodes of a runtime share.
+
+    Args:
+      watchdog: keeps deadlines and timers.
+      on_settled: called when a run is over and nothing of it is in hand.
+
+    Attributes:
+      observers: called with every event; checked before an event is made.
+    """
+
+    def __init__(
+        self, watchdog: Watchdog, on_settled: Callable[[Run], None]
+    ) -> None:
+        self.watchdog = watchdog
+        self.now = watchdog.now
+        self.on_settled = on_settled
+        self.observers: list[Callable[[RunEvent], None]] = []
+
+    # --- strands -----------------------------------------------------------
+
+    def fail(self, strand: Strand, failure: Failure) -> None:
+        """End a strand badly; its parent, or its run, hears of it."""
+        if strand.ended:
+            return
+        strand.ended = True
+        strand.run.leaves -= 1
+        if strand.parent is None:
+            self.finish(strand.run, RunStatus.FAILED, failure=failure)
+            return
+        fork = strand.parent.fork
+        assert fork is not None, "a live branch has a parent that has split"
+        fork.failed(strand, failure)
+
+    def call_off(self, strand: Strand) -> None:
+        """End a strand and all it has split into, wherever they are."""
+        stack = [strand]
+        while stack:
+            one = stack.pop()
+            if one.ended:
+                continue
+            one.ended = True
+            if one.waiting is not None:
+                one.waiting.cancel()
+                one.waiting = None
+            if one.fork is not None:
+                stack.extend(one.fork.live())
+                continue
+            one.run.leaves -= 1
+            if one.worker is not None:
+                one.run.lingering += 1
+                one.worker.slot.cut(Cut.CANCELLED, self.watchdog)
+
+    def later(self, strand: Strand, delay: float, call: Callable[[], None]) -> None:
+        """Make *call* after *delay*, unless the strand ends before."""
+
+        def due() -> None:
+            strand.waiting = None
+            call()
+
+        strand.waiting = self.watchdog.call_at(self.now() + delay, due)
+
+    def pass_on(
+        self, then: Then, strand: Strand, state: OrchestrationState[object], value: object
+    ) -> None:
+        """Follow a node that was done at once.
+
+        By a timer, not by a call: a node that ends while it is entered would
+        let the stack grow with the length of the workflow.
+        """
+        self.later(strand, 0.0, lambda: then(strand, state, value))
+
+    def fail_soon(self, strand: Strand, failure: Failure) -> None:
+        """Fail a node that could not even be entered; see `pass_on`."""
+        self.later(strand, 0.0, lambda: self.fail(strand, failure))
+
+    def let_go(self, run: Run) -> None:
+        """A worker that was cut for *run* is done with it."""
+        run.lingering -= 1
+        if run.lingering == 0 and run.status.terminal:
+            self.on_settled(run)
+
+    # --- runs --------------------------------------------------------------
+
+    def finish(
+        self,
+        run: Run,
+        status: RunStatus,
+        *,
+        value: object = None,
+        failure: Failure | None = None,
+    ) -> None:
+        """Bring a run to its terminal status, once."""
+        if run.status.terminal:
+            return
+        run.become(status)
+        run.value = value
+        run.failure = failure
+        run.finished = self.now()
+        for timer in (run.expiry, run.hard_expiry):
+            if timer is not None:
+                timer.cancel()
+        run.expiry = run.hard_expiry = None
+        self.call_off(run)
+        if self.observers:
+            self.tell("ended", run, detail=status.value, failure=failure)
+        if run.lingering == 0:
+            self.on_settled(run)
+
+    def expire(self, run: Run) -> None:
+        """The run's time is over."""
+        run.expiry = None
+        self.finish(
+            run,
+            RunStatus.EXPIRED,
+            failure=Failure.of(Cause.TIMEOUT, "the run's deadline passed"),
+        )
+
+    def arm_expiry(self, run: Run, at: float) -> None:
+        """Let the run be over at a time that no pause puts off."""
+        run.hard_expiry = self.watchdog.call_at(at, lambda: self.expire(run))
+
+    def arm(self, run: Run) -> None:
+        """Set the watchdog on the run's deadline."""
+        if run.deadline != float("inf"):
+            run.expiry = self.watchdog.call_at(run.deadline, lambda: self.expire(run))
+
+    def stop_clock(self, run: Run) -> None:
+        """Let no active time pass while the whole run waits for somebody."""
+        if run.expiry is not None:
+            run.expiry.cancel()
+            run.expiry = None
+            run.remaining = run.deadline - self.now()
+        run.become(RunStatus.PAUSED)
+
+    def start_clock(self, run: Run) -> None:
+        """Let active time pass again."""
+        if run.remaining is not None:
+            run.deadline = self.now() + run.remaining
+            run.remaining = None
+            self.arm(run)
+        run.become(RunStatus.RUNNING)
+
+    # --- events ------------------------------------------------------------
+
+    def record(self, entry: StepEntry) -> None:
+        """Keep what became of a step, for the result."""
+        entry.strand.run.log.append(entry)
+
+    def tell(
+        self,
+        kind: EventKind,
+        strand: Strand,
+        *,
+        path: str = "",
+        attempt: int = 0,
+        detail: str = "",
+        failure: Failure | None = None,
+        value: object = None,
+    ) -> None:
+        """Tell the observers; ask `observers` first, where speed counts."""
+        event = RunEvent(
+            kind,
+            strand.run.id,
+            self.now(),
+            path,
+            strand.position(),
+            attempt,
+            detail,
+            failure,
+            value,
+        )
+        self._show(event)
+
+    def tell_system(
+        self, kind: EventKind, *, path: str = "", failure: Failure | None = None
+    ) -> None:
+        """Tell the observers of something that concerns no single run."""
+        self._show(RunEvent(kind, "", self.now(), path, failure=failure))
+
+    def _show(self, event: RunEvent) -> None:
+        for observer in tuple(self.observers):
+            observer(event)
+
+

@@ -1,0 +1,118 @@
+"""Hosting a workflow: its compiled nodes, and an actor for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+
+import trio
+from understudy_actors.restart_window import RestartWindow
+from understudy_actors.step_actor import StepActor, Worker
+from understudy_actors.supervisor import supervisor_child
+from understudy_protocols.errors import RestartIntensityError
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Life,
+    Restart,
+    SupervisorSpec,
+)
+
+from understudy.engine.compile import Compiled, compile_plan
+from understudy.engine.flow import Flow
+from understudy.engine.post import AttemptPost, Surroundings
+from understudy.engine.step_op import StepOp
+from understudy.engine.step_work import StatefulWork, StepWork
+from understudy.engine.strand import Drawn, Run, StepMessage, Strand
+from understudy.workflows.attempt import Attempt
+from understudy.workflows.plan import Plan
+
+WORKER_RESTARTS = (3, 5.0)
+"""Broken workers that one step may replace, in so many seconds."""
+
+
+class Hosted:
+    """One workflow in one runtime."""
+
+    def __init__(
+        self, plan: Plan, name: str, flow: Flow, max_runs: int, around: Surroundings
+    ) -> None:
+        self.plan = plan
+        self.name = name
+        self.flow = flow
+        self.max_runs = max_runs
+        self._around = around
+        self.compiled: Compiled = compile_plan(plan, flow, max_runs, self._complete)
+
+    def begin(self, run: Run) -> None:
+        """Set *run* going from its accepted state."""
+        run.become(RunStatus.RUNNING)
+        self.compiled.entry.enter(run, run.state)
+
+    def _complete(
+        self, strand: Strand, state: OrchestrationState[object], value: object
+    ) -> None:
+        strand.run.state = state
+        self.flow.finish(strand.run, RunStatus.COMPLETED, value=value)
+
+    # What the work of steps needs
+
+    def jitter(self) -> float:
+        """See `StepHost`."""
+        return self._around.jitter()
+
+    def attempt(self, op: StepOp, message: StepMessage, worker: Worker) -> Drawn:
+        """See `StepHost`."""
+        post = AttemptPost(self._around, op, message, worker)
+        return Attempt[object](post, message.number)
+
+    # The actors
+
+    def child_spec(self, nursery: Callable[[], trio.Nursery]) -> ChildSpec:
+        """Return the supervisor of this workflow's actors, as a child."""
+        children = tuple(
+            ChildSpec(
+                op.path.replace("/", "."),
+                self._actor(op, nursery),
+                restart=Restart.TRANSIENT,
+            )
+            for op in self.compiled.steps
+        )
+        return supervisor_child(self.name, SupervisorSpec(children))
+
+    def _actor(
+        self, op: StepOp, nursery: Callable[[], trio.Nursery]
+    ) -> Callable[[Life], Coroutine[object, object, None]]:
+        async def serve(life: Life) -> None:
+            actor = StepActor(
+                life.path,
+                op.mailbox,
+                self._work_of(op),
+                max_concurrent=op.step.max_concurrent
+                or int(op.mailbox.capacity),
+                window=RestartWindow(*WORKER_RESTARTS),
+                watchdog=self.flow.watchdog,
+                nursery=nursery(),
+            )
+            try:
+                await actor.run(life)
+            except RestartIntensityError as error:
+                # The runs that need this step fail; those that do not go on.
+                op.give_up(
+                    Failure.of(
+                        Cause.DOWN,
+                        str(error),
+                        where=op.path,
+                        causes=(Failure.from_error(error.__cause__ or error),),
+                    )
+                )
+
+        return serve
+
+    def _work_of(self, op: StepOp) -> Callable[[], StepWork]:
+        factory = op.step.factory
+        if factory is not None:
+            return lambda: StatefulWork(op, self, factory)
+        shared = StepWork(op, self)
+        return lambda: shared

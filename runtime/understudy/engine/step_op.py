@@ -1,0 +1,108 @@
+"""A compiled step: what its actor and its workers have to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from understudy_actors.mailbox import Mailbox
+from understudy_protocols.errors import ActorStoppedError
+from understudy_protocols.failures import Cause, Failure, StepError
+from understudy_protocols.frozen import freeze
+from understudy_protocols.frozen_types import immutable
+from understudy_protocols.state import OrchestrationState
+
+from understudy.engine.flow import Flow, Then
+from understudy.engine.strand import StepMessage, Strand
+from understudy.workflows.step import UNDECLARED, Step
+from understudy.workflows.types import matches, type_name
+
+State = OrchestrationState[object]
+
+
+class StepOp:
+    """A step at its place in a workflow.
+
+    Attributes:
+      mailbox: where its messages wait; sized so that a put never fails for
+        want of room.
+      then: follows with the step's value.
+      skip: follows when the step did not run.
+      down: why the step takes no more messages, once its actor has given up.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        path: str,
+        step: Step[object, object, object],
+        needs: Mapping[str, bool],
+        mailbox: Mailbox[StepMessage],
+        then: Then,
+        skip: Callable[[Strand, State], None],
+    ) -> None:
+        self.flow = flow
+        self.path = path
+        self.step = step
+        self.needs = needs
+        self.mailbox = mailbox
+        self.then = then
+        self.skip = skip
+        self.down: Failure | None = None
+        self.declared = step.output_type
+        self._admitted: set[type] = set()
+
+    def enter(self, strand: Strand, state: State) -> None:
+        """Send the strand's message to the step's actor."""
+        if self.down is not None:
+            self.flow.fail_soon(strand, self.down)
+        else:
+            self.mailbox.put_nowait(StepMessage(strand, state))
+
+    def again(self, message: StepMessage) -> None:
+        """Put a message back, ahead of all that have not been begun."""
+        try:
+            self.mailbox.put_front(message)
+        except ActorStoppedError as error:
+            self.flow.fail(
+                message.strand, Failure.from_error(error, where=self.path)
+            )
+
+    def admit(self, value: object) -> object:
+        """Return what the step gave, frozen and found to be what it declares.
+
+        Raises:
+          NotFrozenError: it can change, and says where.
+          StepError: it is something else than declared.
+        """
+        if type(value) in self._admitted:
+            return value
+        frozen = freeze(value, self.path)
+        if (
+            self.declared is not UNDECLARED
+            and not isinstance(self.declared, Mapping)
+            and not matches(frozen, self.declared)
+        ):
+            raise StepError(
+                f"gave a {type(frozen).__name__} and declares "
+                f"{type_name(self.declared)}; mend the step or its annotation",
+                cause=Cause.SCHEMA,
+            )
+        if type(frozen) in immutable:
+            # Every value of such a type is frozen, and of the declared class.
+            self._admitted.add(type(frozen))
+        return frozen
+
+    def give_up(self, failure: Failure) -> None:
+        """Take no more messages, and fail the runs that wait here."""
+        self.down = failure
+        waiting = self.mailbox.close(str(failure))
+        for message in waiting:
+            self.flow.fail(message.strand, failure)
+        if self.flow.observers:
+            self.flow.tell_system("down", path=self.path, failure=failure)
+
+    def due(self, started: float) -> float:
+        """Return when a step begun now must be done with all its retries."""
+        timeout = self.step.timeout
+        return math.inf if timeout == math.inf else started + timeout

@@ -1,0 +1,412 @@
+"""What the workers of a step do with a message: one attempt, and what follows.
+
+This is the hot path of the whole library.  A message that goes well costs one
+pass through `StepWork.handle`; everything else stands in functions of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Protocol, cast
+
+import attrs
+import trio
+from understudy_actors.step_actor import Worker
+from understudy_actors.watchdog import Cut
+from understudy_protocols.failures import AttemptRecord, Cause, Failure
+from understudy_protocols.retry import Retry, decide
+from understudy_protocols.usage import Usage
+
+from understudy.engine.asking import ask
+from understudy.engine.step_op import StepOp
+from understudy.engine.strand import Drawn, StepEntry, StepMessage
+from understudy.workflows.context import Context
+from understudy.workflows.step import StatefulStep
+
+_NEVER = math.inf
+
+Body = Callable[..., Coroutine[object, object, object]]
+
+
+class StepHost(Protocol):
+    """What the work of steps needs of its runtime."""
+
+    def jitter(self) -> float:
+        """Return a number from 0 to 1, from the runtime's random source."""
+        ...
+
+    def attempt(self, op: StepOp, message: StepMessage, worker: Worker) -> Drawn:
+        """Make what the step's function takes as its second argument."""
+        ...
+
+
+class StepWork:
+    """The work of a step's workers; a step without state has one for all."""
+
+    stateful = False
+
+    def __init__(self, op: StepOp, host: StepHost) -> None:
+        step = op.step
+        self.op = op
+        self.host = host
+        self.body: Body = _threaded(step.call) if step.thread else cast("Body", step.call)
+        self.takes_attempt = step.takes_attempt
+        self.timeout = step.retry.timeout_seconds
+        self.plain = (
+            step.when is None and step.timeout == _NEVER and not step.min_time
+        )
+
+    async def setup(self) -> None:
+        """Nothing to set up."""
+
+    async def teardown(self) -> None:
+        """Nothing to let go of."""
+
+    async def handle(self, message: StepMessage, worker: Worker) -> None:
+        """Make one attempt, or several with no wait between them."""
+        op, strand, slot = self.op, message.strand, worker.slot
+        flow = op.flow
+        again: StepMessage | None = message
+        while again is not None and not strand.ended:
+            message = again
+            started = flow.now()
+            deadline = started + self.timeout
+            if not self.plain:
+                prepared = self._prepare(message, started)
+                if prepared is None:
+                    return
+                message = prepared
+                deadline = min(deadline, message.due)
+            strand.worker = worker
+            strand.since = started
+            slot.deadline = deadline
+            if deadline < slot.queued:
+                flow.watchdog.push(slot)
+            if flow.observers:
+                self._tell_started(message)
+            context = Context(
+                message.state, op.needs, strand.item, strand.previous, strand.round
+            )
+            run = strand.run.context.copy().run
+            try:
+                if self.takes_attempt:
+                    attempt = self.host.attempt(op, message, worker)
+                    strand.attempt = attempt
+                    coroutine = self.body(context, attempt)
+                else:
+                    coroutine = self.body(context)
+                try:
+                    trap = run(coroutine.send, None)
+                except StopIteration as stop:
+                    value: object = stop.value
+                else:
+                    value = await _resume(run, coroutine, trap)
+                value = op.admit(value)
+            except Exception as error:
+                if slot.fired is not None or isinstance(error, op.step.restart_on):
+                    raise
+                if worker.lost:
+                    return
+                slot.deadline = _NEVER
+                strand.worker = None
+                if strand.ended:
+                    flow.let_go(strand.run)
+                    return
+                again = self._failed(message, error)
+                continue
+            if worker.lost:
+                return
+            slot.deadline = _NEVER
+            strand.worker = None
+            if strand.ended:
+                flow.let_go(strand.run)
+                return
+            self._succeeded(message, value)
+            return
+
+    # --- how it ends -------------------------------------------------------
+
+    def _succeeded(self, message: StepMessage, value: object) -> None:
+        strand, op = message.strand, self.op
+        flow = op.flow
+        number, attempts, usage = message.number, message.attempts, None
+        if strand.attempt is not None:
+            number, attempts, usage = _drawn(message)
+        strand.run.log.append(
+            StepEntry(
+                op.path, strand, strand.since, flow.now(), number, attempts, None, usage
+            )
+        )
+        if flow.observers:
+            flow.tell("step_finished", strand, path=op.path, attempt=number)
+        op.then(strand, message.state, value)
+
+    def _failed(self, message: StepMessage, error: Exception) -> StepMessage | None:
+        """Deal with a failed attempt; the message, if it is to go again now."""
+        attempt = message.strand.attempt
+        final = attempt is not None and attempt.is_final(error)
+        return self._after_failure(
+            message,
+            Failure.from_error(error, where=self.op.path),
+            final=final,
+            recorded=final,
+        )
+
+    def _after_failure(
+        self,
+        message: StepMessage,
+        failure: Failure,
+        *,
+        final: bool,
+        recorded: bool = False,
+    ) -> StepMessage | None:
+        """Try again or give up.
+
+        Args:
+          final: nothing is to be repeated, whatever the retry rules say.
+          recorded: a model call gave up, and has left its own records.
+        """
+        op, strand = self.op, message.strand
+        flow, now = op.flow, op.flow.now()
+        number, attempts, usage = _drawn(message)
+        if not recorded:
+            attempts = (
+                *attempts,
+                AttemptRecord(number, strand.since, now, failure, usage),
+            )
+        if flow.observers:
+            flow.tell(
+                "attempt_failed", strand, path=op.path, attempt=number, failure=failure
+            )
+        decision = (
+            None
+            if final
+            else decide(op.step.retry, number, failure, self.host.jitter())
+        )
+        if not isinstance(decision, Retry) or now + decision.delay >= message.due:
+            strand.run.log.append(
+                StepEntry(
+                    op.path, strand, strand.since, now, number, attempts, failure, usage
+                )
+            )
+            flow.fail(strand, failure)
+            return None
+        again = StepMessage(strand, message.state, number + 1, attempts, message.due)
+        if decision.delay <= 0:
+            return again
+        if flow.observers:
+            flow.tell(
+                "waiting",
+                strand,
+                path=op.path,
+                attempt=number,
+                detail=f"backoff {decision.delay:.3g} s",
+            )
+        flow.later(strand, decision.delay, lambda: op.again(again))
+        return None
+
+    # --- what the step actor reports ---------------------------------------
+
+    def cut_off(
+        self, message: StepMessage, reason: Cut, error: Exception | None
+    ) -> None:
+        """The attempt was cut: its time was over, or its run is."""
+        strand = message.strand
+        strand.worker = None
+        if strand.ended:
+            self.op.flow.let_go(strand.run)
+        elif reason is Cut.TIMEOUT:
+            self._timed_out(message, error)
+        else:
+            self._lost(message, f"the step was {reason.value}", error)
+
+    def stuck(self, message: StepMessage, reason: Cut) -> None:
+        """The attempt was cut and does not end: go on without it."""
+        strand = message.strand
+        strand.worker = None
+        run = strand.run
+        run.stuck = (*run.stuck, self.op.path)
+        if self.op.flow.observers:
+            self.op.flow.tell("stuck", strand, path=self.op.path)
+        if strand.ended:
+            self.op.flow.let_go(run)
+        else:
+            self._timed_out(message, None)
+
+    def broken(self, message: StepMessage, error: BaseException) -> None:
+        """The worker broke with the message in hand."""
+        strand = message.strand
+        strand.worker = None
+        if strand.ended:
+            self.op.flow.let_go(strand.run)
+        else:
+            self._lost(message, "the worker broke", error)
+
+    def _timed_out(self, message: StepMessage, error: Exception | None) -> None:
+        over = self.op.flow.now() >= message.due
+        bound = self.op.step.timeout if over else self.timeout
+        failure = Failure.of(
+            Cause.TIMEOUT,
+            f"{'the step' if over else 'the attempt'} took longer than {bound:g} s",
+            where=self.op.path,
+        )
+        if error is not None:
+            message_too = f"{failure.message}; its clean-up raised {error!r}"
+            failure = attrs.evolve(failure, message=message_too)
+        if not self.op.step.replay_safe:
+            failure = self._unknown(failure)
+        again = self._after_failure(
+            message, failure, final=not self.op.step.replay_safe
+        )
+        if again is not None:
+            self.op.again(again)
+
+    def _lost(
+        self, message: StepMessage, why: str, error: BaseException | None
+    ) -> None:
+        """The message was in hand, and nobody knows how far it came."""
+        op, strand = self.op, message.strand
+        failure = (
+            Failure.of(Cause.STEP_ERROR, why, where=op.path)
+            if error is None
+            else Failure.from_error(error, where=op.path)
+        )
+        number, attempts, usage = _drawn(message)
+        if not op.step.replay_safe:
+            failure = self._unknown(failure)
+        elif number < op.step.retry.max_attempts:
+            record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
+            op.again(
+                StepMessage(
+                    strand, message.state, number + 1, (*attempts, record), message.due
+                )
+            )
+            return
+        self._after_failure(message, failure, final=True)
+
+    def _unknown(self, failure: Failure) -> Failure:
+        return Failure.of(
+            Cause.UNKNOWN_OUTCOME,
+            f"{failure.message}; the step may or may not have had its effect, and "
+            "it is declared not to be repeated",
+            where=self.op.path,
+        )
+
+    # --- what is rare before an attempt --------------------------------------
+
+    def _prepare(self, message: StepMessage, now: float) -> StepMessage | None:
+        """See whether the attempt should be made; None if it is dealt with."""
+        op, strand, step = self.op, message.strand, self.op.step
+        if message.due == _NEVER and step.timeout != _NEVER:
+            message = StepMessage(
+                strand, message.state, message.number, message.attempts, op.due(now)
+            )
+        if step.when is not None and message.number == 1:
+            context = Context[object](
+                message.state, op.needs, strand.item, strand.previous, strand.round
+            )
+            wanted = ask(f"{op.path}: when", step.when, context)
+            if isinstance(wanted, Failure):
+                self._after_failure(message, wanted, final=True)
+                return None
+            if not wanted:
+                self._skip(message, now)
+                return None
+        left = min(strand.run.deadline, message.due) - now
+        if left <= 0 or left < step.min_time:
+            failure = Failure.of(
+                Cause.TIMEOUT,
+                f"{max(left, 0):.3g} s are left and an attempt takes {step.min_time:g}",
+                where=op.path,
+            )
+            self._after_failure(message, failure, final=True)
+            return None
+        return message
+
+    def _skip(self, message: StepMessage, now: float) -> None:
+        op, strand = self.op, message.strand
+        strand.run.log.append(
+            StepEntry(op.path, strand, now, now, 0, (), None, None, skipped=True)
+        )
+        if op.flow.observers:
+            op.flow.tell("step_skipped", strand, path=op.path)
+        op.skip(strand, message.state)
+
+    def _tell_started(self, message: StepMessage) -> None:
+        self.op.flow.tell(
+            "step_started", message.strand, path=self.op.path, attempt=message.number
+        )
+
+
+def _drawn(message: StepMessage) -> tuple[int, tuple[AttemptRecord, ...], Usage | None]:
+    """Return what a message has used up, with what its attempt drew in place."""
+    attempt = message.strand.attempt
+    if attempt is None:
+        return message.number, message.attempts, None
+    message.strand.attempt = None
+    return attempt.number, message.attempts + attempt.failures, attempt.usage
+
+
+class StatefulWork(StepWork):
+    """The work of one worker whose step keeps state: it owns the object."""
+
+    stateful = True
+
+    def __init__(
+        self,
+        op: StepOp,
+        host: StepHost,
+        factory: Callable[[], StatefulStep[object]],
+    ) -> None:
+        super().__init__(op, host)
+        self._factory = factory
+        self._step: StatefulStep[object] | None = None
+
+    async def setup(self) -> None:
+        """Make the object and let it set itself up."""
+        made = self._factory()
+        setup = getattr(made, "setup", None)
+        if setup is not None:
+            await setup()
+        self._step = made
+        self.body = cast("Body", made.execute)
+
+    async def teardown(self) -> None:
+        """Let the object go, if it got as far as being set up."""
+        teardown = getattr(self._step, "teardown", None)
+        if teardown is not None:
+            await teardown()
+
+
+@types.coroutine
+def _resume(
+    run: Callable[..., object],
+    coroutine: Coroutine[object, object, object],
+    trap: object,
+) -> Generator[object, object, object]:
+    """Drive a coroutine that has begun, each stretch in the run's context.
+
+    Source: PEP 380, less what a coroutine does not need.
+    """
+    while True:
+        try:
+            sent = yield trap
+        except BaseException as error:  # noqa: BLE001 - handed on, not handled
+            go, argument = cast("Callable[..., object]", coroutine.throw), error
+        else:
+            go, argument = cast("Callable[..., object]", coroutine.send), sent
+        try:
+            trap = run(go, argument)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _threaded(function: Callable[..., object]) -> Body:
+    async def in_thread(*arguments: object) -> object:
+        return await trio.to_thread.run_sync(function, *arguments)
+
+    return in_thread
+
+

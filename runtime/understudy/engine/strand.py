@@ -1,0 +1,289 @@
+"""The cells of runs and branches, and the message that travels between actors.
+
+A *strand* is one line of control of a run: the run itself, or one branch of a
+fan-out, one round of a loop, one tier of a cascade, one child workflow.  While
+it lives it is in exactly one place: a mailbox, a worker's hand, a timer, a
+pause, or split into strands of its own.  Messages refer to their strand; what
+ends a strand sets one mark, and whoever meets a message of it drops it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+import trio
+from understudy_actors.step_actor import Worker
+from understudy_actors.watchdog import Timer
+from understudy_protocols.failures import AttemptRecord, Failure
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.usage import Usage
+
+from understudy.budgets import RunBudget
+
+
+class Fork(Protocol):
+    """A strand that has split, as its branches see it."""
+
+    def ended(self, strand: Strand, value: object) -> None:
+        """Take the value of a branch."""
+        ...
+
+    def failed(self, strand: Strand, failure: Failure) -> None:
+        """Take the failure of a branch."""
+        ...
+
+    def live(self) -> Iterable[Strand]:
+        """Return the branches that have not ended."""
+        ...
+
+
+class Waiting(Protocol):
+    """Something that a strand waits in, and that can be called off."""
+
+    def cancel(self) -> None:
+        """Forget the strand; harmless if it has gone on already."""
+        ...
+
+
+class Answerable(Waiting, Protocol):
+    """An open pause."""
+
+    @property
+    def output(self) -> object:
+        """The type that the answer must have."""
+        ...
+
+    def answer(self, value: object) -> None:
+        """Go on with *value*."""
+        ...
+
+
+class Drawn(Protocol):
+    """What an attempt has used up, known also after it was cut."""
+
+    @property
+    def number(self) -> int:
+        """The attempt under way, from 1."""
+        ...
+
+    @property
+    def failures(self) -> tuple[AttemptRecord, ...]:
+        """Attempts that failed within it, and were made again in place."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What its model calls cost."""
+        ...
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether a model call gave up with *error*, so that nothing is repeated."""
+        ...
+
+
+class Strand:
+    """One line of control; see the module.
+
+    Attributes:
+      run: the run it belongs to.
+      parent: the strand that split into this one; None for the run's own.
+      label: which branch of its parent it is: a label, an item's index, a round.
+      ended: nothing of it is to go on; set once.
+      worker: the worker that has it in hand.
+      fork: what it has split into.
+      waiting: the timer or pause that it waits in.
+      attempt: what the step in hand was given, if it takes one.
+      since: when the attempt in hand began; seconds on the system's clock.
+      item, previous, round: see `Context`.
+    """
+
+    __slots__ = (
+        "attempt",
+        "ended",
+        "fork",
+        "item",
+        "label",
+        "parent",
+        "previous",
+        "round",
+        "run",
+        "since",
+        "waiting",
+        "worker",
+    )
+
+    run: Run
+
+    def __init__(self, parent: Strand, label: str | int) -> None:
+        self.run = parent.run
+        self.parent: Strand | None = parent
+        self.label: str | int = label
+        self.ended = False
+        self.worker: Worker | None = None
+        self.fork: Fork | None = None
+        self.waiting: Waiting | None = None
+        self.attempt: Drawn | None = None
+        self.since = 0.0
+        self.item = parent.item
+        self.previous = parent.previous
+        self.round = parent.round
+
+    def position(self) -> str:
+        """Return the labels from the run down to here, as ``a/3/b``."""
+        labels: list[str] = []
+        strand: Strand = self
+        while strand.parent is not None:
+            labels.append(str(strand.label))
+            strand = strand.parent
+        return "/".join(reversed(labels))
+
+
+class StepEntry(msgspec.Struct, frozen=True):
+    """What a run remembers of one step that has ended."""
+
+    path: str
+    strand: Strand
+    started: float
+    ended: float
+    number: int
+    attempts: tuple[AttemptRecord, ...]
+    failure: Failure | None
+    usage: Usage | None
+    skipped: bool = False
+
+
+class Run(Strand):
+    """The cell of a whole run.
+
+    Attributes:
+      id: its identity, unique in the runtime.
+      status: where it stands.
+      deadline: when its active time is over; seconds on the system's clock,
+        infinite without one.  Meaningless while `remaining` is set.
+      remaining: the active time left while its clock stands still.
+      lingering: workers that were cut and have not let go yet.
+      state: the run's own state: as accepted, and then as it ended.
+      pauses: those that are open, by key.
+      begin: sets the run going, while it waits to begin.
+      on_end: set when the run is over and nothing of it is in hand.
+      on_done: called then.
+      leaves: strands that are in one place, as opposed to split.
+      paused: how many of these are in a pause.
+      log: the steps that have ended, in that order.
+    """
+
+    __slots__ = (
+        "_change",
+        "begin",
+        "budget",
+        "context",
+        "created",
+        "deadline",
+        "expiry",
+        "failure",
+        "finished",
+        "hard_expiry",
+        "id",
+        "leaves",
+        "lingering",
+        "log",
+        "on_done",
+        "on_end",
+        "paused",
+        "pauses",
+        "priority",
+        "remaining",
+        "state",
+        "status",
+        "stuck",
+        "tenant",
+        "value",
+    )
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        budget: RunBudget,
+        state: OrchestrationState[object],
+        created: float,
+    ) -> None:
+        self.run = self
+        self.parent = None
+        self.label = ""
+        self.ended = False
+        self.worker = None
+        self.fork = None
+        self.waiting = None
+        self.attempt = None
+        self.since = 0.0
+        self.item = None
+        self.previous = None
+        self.round = 0
+        self.id = id
+        self.status = RunStatus.QUEUED
+        self.budget = budget
+        self.created = created
+        self.finished = math.nan
+        self.deadline = math.inf
+        self.remaining: float | None = None
+        self.expiry: Timer | None = None
+        self.hard_expiry: Timer | None = None
+        self.context: contextvars.Context = contextvars.copy_context()
+        self.lingering = 0
+        self.leaves = 1
+        self.paused = 0
+        self.log: list[StepEntry] = []
+        self.stuck: tuple[str, ...] = ()
+        self.failure: Failure | None = None
+        self.value: object = None
+        self.state = state
+        self.pauses: dict[str, Answerable] = {}
+        self.priority = 0
+        self.tenant = ""
+        self.begin: Callable[[], None] | None = None
+        self.on_done: Callable[[], None] | None = None
+        self.on_end = trio.Event()
+        self._change: trio.Event | None = None
+
+    def become(self, status: RunStatus) -> None:
+        """Take another status, and tell those who wait for one."""
+        self.status = status
+        if self._change is not None:
+            self._change.set()
+            self._change = None
+
+    async def changed(self) -> None:
+        """Wait for the next change of status, or for the end."""
+        if self._change is None:
+            self._change = trio.Event()
+        await self._change.wait()
+
+    def settle(self) -> None:
+        """The run is over and nothing of it is in hand: let everybody know."""
+        self.on_end.set()
+        self.become(self.status)
+        if self.on_done is not None:
+            self.on_done()
+
+
+class StepMessage(msgspec.Struct, frozen=True):
+    """What actors send one another: whose turn, and the state it travels with.
+
+    Args:
+      number: which attempt this will be, from 1; all that a resent message
+        has used up counts.
+      attempts: the failed attempts so far.
+      due: when the step with all its retries must be done; seconds on the
+        system's clock.
+    """
+
+    strand: Strand
+    state: OrchestrationState[object]
+    number: int = 1
+    attempts: tuple[AttemptRecord, ...] = ()
+    due: float = math.inf

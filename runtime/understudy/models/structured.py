@@ -1,0 +1,76 @@
+"""From a model's words to a typed value, strictly, with one cheap repair.
+
+Models wrap JSON in prose and code fences, and leave commas behind.  That much
+is mended here, and said to have been; anything else is for the model to mend.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Generic, TypeVar, cast
+
+import attrs
+import msgspec
+from understudy_protocols.failures import Cause, ModelError
+
+T = TypeVar("T")
+
+_FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)```", re.DOTALL)
+_COMMA = re.compile(r",(\s*[}\]])")
+
+
+@attrs.frozen
+class Decoded(Generic[T]):
+    """A value, and whether the text had to be mended to get it."""
+
+    value: T
+    repaired: bool
+
+
+def decode(text: str, kind: type[T]) -> Decoded[T]:
+    """Return the *kind* that *text* holds as JSON.
+
+    Raises:
+      ModelError: MALFORMED if there is no JSON in it, SCHEMA if the JSON is
+        something else; the message says where.
+    """
+    try:
+        return Decoded(_strict(text, kind), repaired=False)
+    except (msgspec.DecodeError, RecursionError) as error:
+        first = error
+    for candidate in _candidates(text):
+        try:
+            return Decoded(_strict(candidate, kind), repaired=True)
+        except (msgspec.DecodeError, RecursionError) as error:
+            # The candidate that got furthest tells the model the most.
+            if isinstance(error, msgspec.ValidationError):
+                first = error
+    cause = (
+        Cause.SCHEMA if isinstance(first, msgspec.ValidationError) else Cause.MALFORMED
+    )
+    raise ModelError(f"the answer is not what was asked for: {first}", cause=cause) from first
+
+
+@functools.cache
+def schema_of(kind: type) -> Mapping[str, object]:
+    """Return the JSON schema of *kind*."""
+    return cast("Mapping[str, object]", msgspec.json.schema(kind))
+
+
+def _strict(text: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except UnicodeEncodeError as error:
+        raise msgspec.DecodeError("the text has half a character in it") from error
+
+
+def _candidates(text: str) -> list[str]:
+    """Return what might be meant, the likeliest first."""
+    found = [match.strip() for match in _FENCE.findall(text)]
+    for opening, closing in (("{", "}"), ("[", "]")):
+        start, end = text.find(opening), text.rfind(closing)
+        if 0 <= start < end:
+            found.append(text[start : end + 1])
+    return [*found, *(_COMMA.sub(r"\1", candidate) for candidate in [text, *found])]

@@ -1,0 +1,1 @@
+"""Routing: which way a run takes, decided by a policy and recorded."""

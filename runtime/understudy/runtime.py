@@ -1,0 +1,538 @@
+"""The runtime: hosts workflows as supervised actors, and runs them.
+
+::
+
+    async with Runtime(feedback, models=models) as runtime:
+        result = await runtime.run(feedback, Feedback("..."), deadline=60.0)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Generic, Never, Self, TypeVar, cast
+
+import trio
+from understudy_actors.supervisor import supervisor_child
+from understudy_actors.system import ActorSystem
+from understudy_actors.watchdog import Watchdog
+from understudy_protocols.budget import Budget
+from understudy_protocols.chat import Model
+from understudy_protocols.errors import ConfigError, SetupError
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Life,
+    Strategy,
+    SupervisorSpec,
+)
+from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
+
+from understudy.budgets import RunBudget, checked_budget
+from understudy.engine.admission import Door
+from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.engine.strand import Answerable, Run
+
+from understudy.handle import RunHandle
+from understudy.many import ManyRuns
+from understudy.result import RunResult
+from understudy.watching import EventStream, RunStream
+from understudy.workflows.check import check
+from understudy.workflows.inputs import admit
+from understudy.workflows.nodes import AnyWorkflow, Workflow
+from understudy.workflows.step import UNDECLARED
+from understudy.workflows.types import matches, type_name
+
+I = TypeVar("I")  # noqa: E741
+O = TypeVar("O")  # noqa: E741
+D = TypeVar("D")
+
+MAX_RUNS = 1_000
+"""Runs under way at once, unless the runtime says otherwise."""
+
+MAX_WAITING = 10_000
+"""Runs that may wait to begin, unless the runtime says otherwise."""
+
+
+class Runtime(Generic[D]):
+    """Workflows, hosted; an async context manager.
+
+    Leaving the block cleanly shuts the door, waits until the runs that were
+    submitted are over, and stops all actors in order.  If the body raised or
+    is cancelled, the runs are cancelled at once.  What leaves the block is the
+    body's own exception, as the same object.
+
+    Args:
+      workflows: what can be run here; each is checked whole, now.
+      models: the models that steps may use, by name.
+      deps: the user's own dependencies, as `Attempt.deps`.  An async context
+        manager is entered by a supervised actor, and its value is used.
+      max_runs: runs under way at once; a count.
+      max_waiting: runs that may wait to begin; one more is refused.
+      budget: caps on all runs together.
+      drain_timeout: how long a clean exit waits for runs; seconds.
+      kill_timeout: how long code that was cut may take to end before it is
+        reported as stuck and left behind; seconds.
+      seed: of the runtime's random source; a fresh one if not given.
+      on_supervision: called with each event of the supervision tree.
+      utcnow: the wall clock, for `created_at` and `expires_at`.
+
+    Raises:
+      WorkflowError: a workflow cannot run as it is written.
+      ConfigError: an argument that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        *workflows: Workflow[I, object, D],
+        models: Mapping[str, Model] | None = None,
+        deps: D | AbstractAsyncContextManager[D] | None = None,
+        max_runs: int = MAX_RUNS,
+        max_waiting: int = MAX_WAITING,
+        budget: Budget | None = None,
+        drain_timeout: float = math.inf,
+        kill_timeout: float = 1.0,
+        seed: int | None = None,
+        on_supervision: Callable[[SupervisionEvent], None] | None = None,
+        utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not workflows:
+            raise ConfigError("a Runtime needs one workflow or more to host")
+        self._random = random.Random(seed)
+        self.seed = self._random.getrandbits(64) if seed is None else seed
+        self.models: Mapping[str, Model] = {} if models is None else models
+        self._given_deps = deps
+        self._deps: object = deps
+        self._budget = RunBudget(checked_budget(budget))
+        self._drain_timeout = drain_timeout
+        self._utcnow = utcnow
+        self._door = Door(_count("max_runs", max_runs, 1), max_waiting)
+        self._calm = trio.Event()
+        watchdog = Watchdog(trio.current_time, kill_timeout)
+        self._flow = Flow(watchdog, self._settled)
+        self._hosted: dict[int, Hosted] = {}
+        for workflow in cast("tuple[AnyWorkflow, ...]", workflows):
+            if id(workflow) not in self._hosted:
+                self._hosted[id(workflow)] = self._host(workflow, max_runs)
+        self._check_deps()
+        self._system = ActorSystem(
+            self._root_spec(watchdog),
+            random=self._random,
+            on_event=on_supervision,
+            kill_timeout=kill_timeout,
+        )
+
+    # --- running -----------------------------------------------------------
+
+    async def run(
+        self,
+        workflow: Workflow[I, O, Never],
+        input: I | Mapping[str, object],  # noqa: A002 - the field's own word
+        *,
+        run_id: str | None = None,
+        deadline: float | None = None,
+        expires_at: datetime | None = None,
+        budget: Budget | None = None,
+        priority: int = 0,
+        tenant: str = "",
+        metadata: Mapping[str, object] | None = None,
+    ) -> RunResult[O]:
+        """Run *workflow* on *input* and return when the run is over.
+
+        Whatever comes of the run is in the result; nothing is raised for it.
+
+        Args:
+          run_id: its identity; drawn if not given.
+          deadline: how long the run may be active; seconds from now.  The
+            clock stands still while all of it is paused.
+          expires_at: when it is over in any case; aware.
+          budget: caps on this run.
+          priority: higher ones begin first, when runs have to wait.
+          tenant: whose run it is; tenants that wait take turns.
+          metadata: facts about the run that no step depends on.
+
+        Cancellation: the run is cancelled; raised once nothing of it is in
+          hand any more.
+        Raises:
+          AdmissionError: the runtime is full or stopping; nothing was begun.
+          InputError: the input is not what the workflow takes.
+        """
+        run = self._accept(
+            workflow,
+            input,
+            run_id,
+            deadline,
+            expires_at,
+            budget,
+            priority,
+            tenant,
+            metadata,
+        )
+        handle = RunHandle[O](run, self._cancel)
+        try:
+            return await handle.result()
+        finally:
+            if not run.on_end.is_set():
+                self._cancel(run)
+                await self._gone(run)
+
+    async def submit(
+        self,
+        workflow: Workflow[I, O, Never],
+        input: I | Mapping[str, object],  # noqa: A002 - the field's own word
+        *,
+        run_id: str | None = None,
+        deadline: float | None = None,
+        expires_at: datetime | None = None,
+        budget: Budget | None = None,
+        priority: int = 0,
+        tenant: str = "",
+        metadata: Mapping[str, object] | None = None,
+    ) -> RunHandle[O]:
+        """Accept a run and return at once; see `run` for the arguments.
+
+        The same *run_id* with the same input is the same run.  Always a
+        checkpoint.
+
+        Cancellation: the run was accepted and goes on.
+        """
+        run = self._accept(
+            workflow,
+            input,
+            run_id,
+            deadline,
+            expires_at,
+            budget,
+            priority,
+            tenant,
+            metadata,
+        )
+        await trio.lowlevel.checkpoint()
+        return RunHandle(run, self._cancel)
+
+    def run_many(
+        self,
+        workflow: Workflow[I, O, Never],
+        inputs: Iterable[I] | AsyncIterable[I],
+        *,
+        concurrency: int = 10,
+        ordered: bool = True,
+        deadline: float | None = None,
+        budget: Budget | None = None,
+    ) -> ManyRuns[O]:
+        """Run *workflow* on each input; iterate over the results.
+
+        Args:
+          inputs: taken one by one, as results are; may be endless.
+          concurrency: runs under way at once; a count.
+          ordered: whether results come in the order of the inputs.
+          deadline: of each run; seconds from when it begins.
+          budget: caps on each run.
+        """
+
+        def start(given: I, ended: Callable[[], None]) -> Run:
+            return self._accept(
+                workflow, given, None, deadline, None, budget, 0, "", None, ended
+            )
+
+        return ManyRuns(
+            start,
+            inputs,
+            concurrency=_count("concurrency", concurrency, 1),
+            ordered=ordered,
+            cancel=self._cancel,
+        )
+
+    def stream(
+        self,
+        workflow: Workflow[I, O, Never],
+        input: I | Mapping[str, object],  # noqa: A002 - the field's own word
+        *,
+        run_id: str | None = None,
+        deadline: float | None = None,
+        budget: Budget | None = None,
+    ) -> RunStream[O]:
+        """Run *workflow* and watch it: an async context manager of its events.
+
+        Leaving the block before the run is over cancels it.
+        """
+
+        def start() -> Run:
+            return self._accept(
+                workflow, input, run_id, deadline, None, budget, 0, "", None
+            )
+
+        return RunStream(start, self._flow.observers, self._cancel)
+
+    def events(self, run_id: str | None = None) -> EventStream:
+        """Watch all runs, or one: an async context manager of events.
+
+        A watcher changes nothing: a slow one misses events, and is told how many.
+        """
+        return EventStream(self._flow.observers, run_id)
+
+    # --- runs under way ------------------------------------------------------
+
+    def get(self, run_id: str) -> RunHandle[object]:
+        """Return a run that is not over.
+
+        Raises:
+          SetupError: there is none of that id.
+        """
+        return RunHandle(self._live(run_id), self._cancel)
+
+    def list(self, status: RunStatus | None = None) -> tuple[RunHandle[object], ...]:
+        """Return the runs that are not over, or those of one status."""
+        return tuple(
+            RunHandle(run, self._cancel)
+            for run in self._door.unfinished()
+            if status is None or run.status is status
+        )
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run that is not over.
+
+        Raises:
+          SetupError: there is none of that id.
+        """
+        self._cancel(self._live(run_id))
+
+    def answer(self, run_id: str, pause: str, value: object) -> None:
+        """Answer an open pause; the first answer wins.
+
+        Args:
+          pause: its name, its path, or its key among `RunHandle.pauses`.
+          value: must have the type that the pause declares.
+
+        Raises:
+          SetupError: there is no such run or open pause.
+          InputError: the value has another type.
+        """
+        run = self._live(run_id)
+        found = _open_pause(run, pause)
+        found.answer(admit(value, found.output, f"the answer to {pause}"))
+
+    def tree(self) -> TreeSnapshot:
+        """Return the supervision tree as it is at this moment."""
+        return self._system.root.tree()
+
+    @property
+    def deps(self) -> object:
+        """The dependencies that steps are given."""
+        return self._deps
+
+    def jitter(self) -> float:
+        """Return a number from 0 to 1, from the runtime's random source."""
+        return self._random.random()
+
+    # --- life ----------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._system.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._door.shut = True
+        error = exc
+        if error is None:
+            try:
+                await self._drain()
+            except BaseException as raised:  # noqa: BLE001 - raised again below
+                error = raised
+        for run in self._door.unfinished():
+            self._cancel(run)
+        kind = None if error is None else type(error)
+        try:
+            absorbed = await self._system.__aexit__(
+                kind, error, error and error.__traceback__
+            )
+        finally:
+            self._bury()
+        if error is not None and error is not exc and not absorbed:
+            raise error
+        return absorbed
+
+    async def serve(
+        self, *, task_status: trio.TaskStatus[Self] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Host the workflows until cancelled: ``await nursery.start(runtime.serve)``."""
+        async with self:
+            task_status.started(self)
+            await trio.sleep_forever()
+
+    # --- inside --------------------------------------------------------------
+
+    def _host(self, workflow: AnyWorkflow, max_runs: int) -> Hosted:
+        taken = {hosted.name for hosted in self._hosted.values()}
+        name, ordinal = workflow.name, 1
+        while name in taken:
+            ordinal += 1
+            name = f"{workflow.name}-{ordinal}"
+        return Hosted(check(workflow), name, self._flow, max_runs, self)
+
+    def _root_spec(self, watchdog: Watchdog) -> SupervisorSpec:
+        children = [ChildSpec("watchdog", watchdog.run)]
+        if isinstance(self._given_deps, AbstractAsyncContextManager):
+            children.append(ChildSpec("deps", self._hold_deps))
+        workflows = SupervisorSpec(
+            tuple(
+                hosted.child_spec(lambda: self._system.nursery)
+                for hosted in self._hosted.values()
+            )
+        )
+        children.append(supervisor_child("workflows", workflows))
+        return SupervisorSpec(tuple(children), strategy=Strategy.REST_FOR_ONE)
+
+    async def _hold_deps(self, life: Life) -> None:
+        manager = cast("AbstractAsyncContextManager[object]", self._given_deps)
+        async with manager as deps:
+            self._deps = deps
+            self._check_deps()
+            life.ready()
+            await life.wait_stop()
+
+    def _check_deps(self) -> None:
+        if isinstance(self._deps, AbstractAsyncContextManager):
+            return
+        for hosted in self._hosted.values():
+            for declared in hosted.plan.deps_types:
+                if declared is not UNDECLARED and not matches(self._deps, declared):
+                    raise ConfigError(
+                        f"a step of {hosted.name} takes {type_name(declared)} as its "
+                        f"deps, and the runtime has {type_name(type(self._deps))}; "
+                        "give Runtime(deps=...)"
+                    )
+
+    def _accept(
+        self,
+        workflow: AnyWorkflow,
+        given: object,
+        run_id: str | None,
+        deadline: float | None,
+        expires_at: datetime | None,
+        budget: Budget | None,
+        priority: int,
+        tenant: str,
+        metadata: Mapping[str, object] | None,
+        on_done: Callable[[], None] | None = None,
+    ) -> Run:
+        hosted = self._hosted.get(id(workflow))
+        if hosted is None:
+            names = ", ".join(h.name for h in self._hosted.values())
+            raise SetupError(
+                f"workflow {workflow.name!r} is not hosted by this runtime ({names}); "
+                "give it to Runtime(...)"
+            )
+        frozen = admit(given, hosted.plan.input_type, f"the input of {hosted.name}")
+        if run_id is not None and run_id in self._door.live:
+            return _same_run(self._door.live[run_id], frozen)
+        moment = self._utcnow()
+        state = OrchestrationState[object](
+            run_id or self._system.new_id(), frozen, None, metadata, moment
+        )
+        account = RunBudget(checked_budget(budget), self._budget)
+        now = self._flow.now()
+        run = Run(state.task_id, account, state, now)
+        run.priority, run.tenant, run.on_done = priority, tenant, on_done
+        run.deadline = now + _length("deadline", deadline)
+        run.begin = lambda: hosted.begin(run)
+        self._door.enter(run)
+        if self._flow.observers:
+            self._flow.tell("accepted", run, detail=hosted.name)
+        self._flow.arm(run)
+        if expires_at is not None:
+            left = (expires_at - moment).total_seconds()
+            self._flow.arm_expiry(run, now + left)
+        return run
+
+    def _settled(self, run: Run) -> None:
+        if self._door.live.get(run.id) is run:
+            self._door.leave(run)
+        run.settle()
+        self._calm.set()
+
+    def _cancel(self, run: Run) -> None:
+        self._flow.finish(
+            run,
+            RunStatus.CANCELLED,
+            failure=Failure.of(Cause.CANCELLED, "the run was cancelled"),
+        )
+
+    def _live(self, run_id: str) -> Run:
+        try:
+            return self._door.live[run_id]
+        except KeyError:
+            raise SetupError(f"there is no run {run_id!r} under way") from None
+
+    async def _gone(self, run: Run) -> None:
+        """Wait until nothing of a run is in hand; bounded by the grace."""
+        grace = self._flow.watchdog.grace
+        with trio.move_on_after(2 * grace + 1, shield=True):
+            await run.on_end.wait()
+
+    async def _drain(self) -> None:
+        with trio.move_on_after(self._drain_timeout):
+            while self._door.live and not self._door.all_paused():
+                self._calm = trio.Event()
+                await self._calm.wait()
+
+    def _bury(self) -> None:
+        """End what the actors did not live to end."""
+        for run in self._door.unfinished():
+            self._flow.finish(
+                run,
+                RunStatus.FAILED,
+                failure=Failure.of(Cause.DOWN, "the runtime failed"),
+            )
+            if not run.on_end.is_set():
+                self._settled(run)
+
+
+def _same_run(run: Run, frozen: object) -> Run:
+    if run.state.inputs != frozen:
+        raise SetupError(
+            f"run {run.id!r} is under way with another input; give this one another id"
+        )
+    return run
+
+
+def _open_pause(run: Run, pause: str) -> Answerable:
+    if pause in run.pauses:
+        return run.pauses[pause]
+    named = [
+        key for key in run.pauses if key.split("#")[0].rsplit("/", 1)[-1] == pause
+    ]
+    if len(named) == 1:
+        return run.pauses[named[0]]
+    there = ", ".join(run.pauses) or "none"
+    raise SetupError(
+        f"run {run.id!r} has no single open pause {pause!r}; open are: {there}"
+    )
+
+
+def _count(what: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{what} is {value!r}; give a whole number from {least}")
+    return value
+
+
+def _length(what: str, value: float | None) -> float:
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not value >= 0:
+        raise ConfigError(f"{what} is {value!r}; give seconds, 0 or more")
+    return value
+
+

@@ -1,0 +1,1 @@
+"""Workflows as data: what a user declares, before anything runs."""

@@ -1,0 +1,433 @@
+"""The combinators: how nodes are put together into workflows.
+
+Each is a plain function that returns a frozen node.  Nothing is checked here
+but what one call can see by itself; the whole is checked before it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Never, TypeAlias, TypeVar, overload
+
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.outcomes import Outcome
+
+from understudy.workflows.context import Context
+from understudy.workflows.joins import AllOf, Join, Tolerant, all_of
+from understudy.workflows.nodes import (
+    GROUPING,
+    AnyWorkflow,
+    Cascade,
+    Child,
+    Each,
+    Maybe,
+    Parallel,
+    Pause,
+    Repeat,
+    Sequence,
+    Workflow,
+)
+from understudy.workflows.seed_steps import Runnable, as_node
+
+I = TypeVar("I")  # noqa: E741
+O = TypeVar("O")  # noqa: E741
+D = TypeVar("D")
+T = TypeVar("T")
+J = TypeVar("J")
+
+DEFAULT_FAN_OUT = 5
+"""Branches of one fan-out under way at once, unless it says otherwise."""
+
+Over: TypeAlias = (
+    Workflow[Never, Iterable[object], Never]
+    | str
+    | Callable[[Context[I]], Iterable[object]]
+)
+"""Where the items of a fan-out come from."""
+
+
+def maybe(node: Workflow[Never, T, Never] | str) -> Maybe[T]:
+    """Need a value that may not exist; the step then sees None."""
+    return Maybe(node)
+
+
+@overload
+def sequence(
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    c: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    c: Workflow[I, object, D],
+    d: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    c: Workflow[I, object, D],
+    d: Workflow[I, object, D],
+    e: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    c: Workflow[I, object, D],
+    d: Workflow[I, object, D],
+    e: Workflow[I, object, D],
+    f: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(
+    a: Workflow[I, object, D],
+    b: Workflow[I, object, D],
+    c: Workflow[I, object, D],
+    d: Workflow[I, object, D],
+    e: Workflow[I, object, D],
+    f: Workflow[I, object, D],
+    g: Workflow[I, object, D],
+    last: Workflow[I, O, D],
+    /,
+    *,
+    name: str = ...,
+) -> Sequence[I, O, D]: ...
+@overload
+def sequence(*nodes: Workflow[I, object, D], name: str = ...) -> Sequence[I, object, D]: ...
+@overload
+def sequence(*nodes: Runnable, name: str = ...) -> Sequence[Never, object, Never]: ...
+def sequence(
+    *nodes: Runnable, name: str = GROUPING
+) -> Sequence[Never, object, Never]:
+    """Run nodes one after another; the value is that of the last.
+
+    A sequence inside a sequence shares its scope: names inside it are visible
+    to what comes after.  Its own value is visible only if it was given a name.
+    """
+    if not nodes:
+        raise ConfigError("a sequence of nothing has no value; give it one node or more")
+    return Sequence(name=name, nodes=tuple(as_node(node) for node in nodes))
+
+
+@overload
+def parallel(
+    *nodes: Workflow[I, O, D],
+    join: AllOf = ...,
+    max_concurrent: int | None = ...,
+    name: str = ...,
+    **branches: Workflow[I, O, D],
+) -> Parallel[I, Mapping[str, O], D]: ...
+@overload
+def parallel(
+    *nodes: Workflow[I, O, D],
+    join: Tolerant,
+    max_concurrent: int | None = ...,
+    name: str = ...,
+    **branches: Workflow[I, O, D],
+) -> Parallel[I, Mapping[str, Outcome[O]], D]: ...
+@overload
+def parallel(
+    *nodes: Runnable,
+    join: Join = ...,
+    max_concurrent: int | None = ...,
+    name: str = ...,
+    **branches: Runnable,
+) -> Parallel[Never, Mapping[str, object], Never]: ...
+def parallel(
+    *nodes: Runnable,
+    join: Join | None = None,
+    max_concurrent: int | None = None,
+    name: str = "parallel",
+    **branches: Runnable,
+) -> Parallel[Never, Mapping[str, object], Never]:
+    """Run branches side by side; the value maps each branch to its value.
+
+    Args:
+      nodes: branches labelled with their own names.
+      join: what the end of one branch means for the others; `all_of()` if not
+        given.  Under any other join the values are outcomes.
+      max_concurrent: branches under way at once; all of them if not given.
+      branches: branches with labels of their own.
+    """
+    labelled: dict[str, AnyWorkflow] = {}
+    for label, node in (
+        *((as_node(node).name, node) for node in nodes),
+        *branches.items(),
+    ):
+        if label in labelled:
+            raise ConfigError(
+                f"two branches are called {label!r}; label one as {label}_2=... "
+                "or give it another name with .named()"
+            )
+        labelled[label] = as_node(node)
+    if not labelled:
+        raise ConfigError("parallel() needs one branch or more")
+    return Parallel(
+        name=name,
+        branches=MappingProxyType(labelled),
+        join=all_of() if join is None else join,
+        max_concurrent=_count("max_concurrent", max_concurrent),
+    )
+
+
+@overload
+def each(
+    body: Workflow[I, O, D],
+    *,
+    over: Over[I],
+    join: AllOf = ...,
+    max_concurrent: int = ...,
+    name: str = ...,
+) -> Each[I, tuple[O, ...], D]: ...
+@overload
+def each(
+    body: Workflow[I, O, D],
+    *,
+    over: Over[I],
+    join: Tolerant,
+    max_concurrent: int = ...,
+    name: str = ...,
+) -> Each[I, tuple[Outcome[O], ...], D]: ...
+@overload
+def each(
+    body: Runnable,
+    *,
+    over: Over[I],
+    join: Join = ...,
+    max_concurrent: int = ...,
+    name: str = ...,
+) -> Each[I, tuple[object, ...], Never]: ...
+def each(
+    body: Runnable,
+    *,
+    over: Over[Never],
+    join: Join | None = None,
+    max_concurrent: int = DEFAULT_FAN_OUT,
+    name: str = "each",
+) -> Each[Never, tuple[object, ...], Never]:
+    """Run *body* once for every item; the value is a tuple in item order.
+
+    Args:
+      over: the node whose value is the list, or a function of the context that
+        gives it.  The body finds its item as `context.item`.
+      join: what the end of one item means for the others; `all_of()` if not
+        given.  Under any other join the values are outcomes.
+      max_concurrent: items under way at once.
+    """
+    return Each(
+        name=name,
+        body=as_node(body),
+        over=over,
+        join=all_of() if join is None else join,
+        max_concurrent=_count("max_concurrent", max_concurrent) or DEFAULT_FAN_OUT,
+    )
+
+
+@overload
+def cascade(
+    *tiers: Workflow[I, O, D], accept: Callable[[O], bool], name: str = ...
+) -> Cascade[I, O, D]: ...
+@overload
+def cascade(
+    *tiers: Runnable, accept: Callable[[J], bool], name: str = ...
+) -> Cascade[Never, object, Never]: ...
+def cascade(
+    *tiers: Runnable, accept: Callable[[Never], bool], name: str = "cascade"
+) -> Cascade[Never, object, Never]:
+    """Try tiers in order until one's value is accepted.
+
+    A tier that fails counts as not accepted.  The last tier's value is taken
+    as it is, and its failure is the cascade's.
+
+    Args:
+      accept: whether a tier's value is good enough; quick, and without effect.
+    """
+    if not tiers:
+        raise ConfigError("cascade() needs one tier or more")
+    return Cascade(
+        name=name, tiers=tuple(as_node(tier) for tier in tiers), accept=accept
+    )
+
+
+@overload
+def repeat(
+    body: Workflow[I, O, D],
+    *,
+    until: Callable[[O], bool],
+    max_rounds: int | None = ...,
+    name: str = ...,
+) -> Repeat[I, O, D]: ...
+@overload
+def repeat(
+    body: Runnable,
+    *,
+    until: Callable[[J], bool],
+    max_rounds: int | None = ...,
+    name: str = ...,
+) -> Repeat[Never, object, Never]: ...
+def repeat(
+    body: Runnable,
+    *,
+    until: Callable[[Never], bool],
+    max_rounds: int | None = None,
+    name: str = "repeat",
+) -> Repeat[Never, object, Never]:
+    """Run *body* until its value is good; the value is the last round's.
+
+    Args:
+      until: whether a round's value ends the loop; quick, and without effect.
+        The body finds the round before as `context.previous`.
+      max_rounds: the most rounds; a loop without it is refused.  Having run
+        them all ends the loop just as *until* does.
+    """
+    return Repeat(
+        name=name,
+        body=as_node(body),
+        until=until,
+        max_rounds=_count("max_rounds", max_rounds),
+    )
+
+
+_NO_DEFAULT = object()
+
+
+@overload
+def pause(
+    name: str,
+    *,
+    output: type[T],
+    timeout: float | None = ...,
+    default: T = ...,
+) -> Pause[object, T, object]: ...
+@overload
+def pause(
+    name: str,
+    *,
+    output: object = ...,
+    timeout: float | None = ...,
+    default: object = ...,
+) -> Pause[object, object, object]: ...
+def pause(
+    name: str,
+    *,
+    output: object = object,
+    timeout: float | None = None,
+    default: object = _NO_DEFAULT,
+) -> Pause[object, object, object]:
+    """Wait until a person or another system gives the value.
+
+    The run's deadline stands still meanwhile.
+
+    Args:
+      output: the type that the answer must have.
+      timeout: how long to wait; seconds, for ever if not given.
+      default: the answer when that time is over; without one the pause fails.
+    """
+    if timeout is not None and not timeout > 0:
+        raise ConfigError(f"pause {name!r} cannot wait {timeout!r} seconds")
+    if default is not _NO_DEFAULT and timeout is None:
+        raise ConfigError(f"pause {name!r} has a default but no timeout to use it after")
+    return Pause(
+        name=name,
+        output=output,
+        timeout=timeout,
+        default=None if default is _NO_DEFAULT else default,
+        has_default=default is not _NO_DEFAULT,
+    )
+
+
+@overload
+def child(
+    workflow: Workflow[I, O, D],
+    *,
+    input: Workflow[Never, I, Never],  # noqa: A002
+    name: str | None = ...,
+) -> Child[object, O, D]: ...
+@overload
+def child(
+    workflow: Workflow[I, O, D],
+    *,
+    input: Callable[[Context[J]], I],  # noqa: A002
+    name: str | None = ...,
+) -> Child[J, O, D]: ...
+@overload
+def child(
+    workflow: Workflow[I, O, D],
+    *,
+    input: str,  # noqa: A002
+    name: str | None = ...,
+) -> Child[object, O, D]: ...
+@overload
+def child(
+    workflow: Workflow[I, O, D],
+    *,
+    name: str | None = ...,
+) -> Child[I, O, D]: ...
+def child(
+    workflow: AnyWorkflow,
+    *,
+    input: AnyWorkflow | str | Callable[[Never], object] | None = None,  # noqa: A002
+    name: str | None = None,
+) -> Child[Never, object, Never]:
+    """Run a whole workflow as one node, in a scope of its own.
+
+    It sees nothing of the workflow around it but its input, and is seen by its
+    value alone; it draws on the same deadline and budget.
+
+    Args:
+      input: the node whose value is its input, or a function of the context
+        that gives it; the outer workflow's input if not given.
+    """
+    return Child(
+        name=workflow.name if name is None else name, workflow=workflow, source=input
+    )
+
+
+def _count(what: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or value < 1):
+        raise ConfigError(f"{what} is {value!r}; it must be a whole number from 1")
+    return value

@@ -1,0 +1,132 @@
+"""What a step receives of the state: the input and what it declared, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, Never, TypeVar, overload
+
+from understudy_protocols.state import ORIGINAL_INPUT, OrchestrationState
+
+from understudy.workflows.nodes import Maybe, Workflow
+
+In_co = TypeVar("In_co", covariant=True)
+T = TypeVar("T")
+
+_ABSENT = object()
+
+
+class Context(Mapping[str, object], Generic[In_co]):
+    """A read-only view of a run's state, as wide as the step's `needs`.
+
+    As a mapping it holds ``"original_input"`` and each needed output under its
+    name.  Index it with the node itself to get the value with its type.
+
+    Attributes:
+      item: the item of the innermost `each` around the step, else None.
+      previous: the last round's value of the innermost `repeat` around the
+        step; None in the first round and outside.
+      round: the number of that round, from 1; 0 outside.
+    """
+
+    __slots__ = ("_needs", "_state", "item", "previous", "round")
+
+    def __init__(
+        self,
+        state: OrchestrationState[In_co],
+        needs: Mapping[str, bool],
+        item: object = None,
+        previous: object = None,
+        round: int = 0,  # noqa: A002 - the field's own word
+    ) -> None:
+        """Make the view of *state* that a step with these *needs* gets.
+
+        Args:
+          needs: the names that may be read; the value says whether the output
+            must exist.
+        """
+        self._state = state
+        self._needs = needs
+        self.item = item
+        self.previous = previous
+        self.round = round
+
+    @property
+    def input(self) -> In_co:
+        """The input of the run, or of the child workflow around the step."""
+        return self._state.inputs
+
+    @overload
+    def __getitem__(self, key: Workflow[Never, T, Never]) -> T: ...
+    @overload
+    def __getitem__(self, key: Maybe[T]) -> T | None: ...
+    @overload
+    def __getitem__(self, key: str) -> object: ...
+    def __getitem__(self, key: Workflow[Never, T, Never] | Maybe[T] | str) -> object:
+        """Return the value of a needed node.
+
+        Raises:
+          KeyError: the step does not declare that need; says what it declares.
+        """
+        if isinstance(key, Maybe):
+            return self[key.node]
+        name = key if isinstance(key, str) else key.name
+        if name == ORIGINAL_INPUT:
+            return self._state.inputs
+        try:
+            must_exist = self._needs[name]
+        except KeyError:
+            raise KeyError(self._not_declared(name)) from None
+        value = self._state.get_output(name, _ABSENT)
+        if value is _ABSENT:
+            # The check saw to it that what must exist does.
+            assert not must_exist, f"{name} is needed and was not made"
+            return None
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        yield ORIGINAL_INPUT
+        yield from self._needs
+
+    def __len__(self) -> int:
+        return 1 + len(self._needs)
+
+    def as_state(self) -> OrchestrationState[In_co]:
+        """Return what may be seen as a state of its own."""
+        state = self._state
+        made = {name: self[name] for name in self._needs}
+        return OrchestrationState(
+            state.task_id,
+            state.inputs,
+            {name: value for name, value in made.items() if value is not None},
+            state.metadata,
+            state.created_at,
+        )
+
+    def item_as(self, kind: type[T]) -> T:
+        """Return `item`, which must be a *kind*.
+
+        Raises:
+          TypeError: it is something else.
+        """
+        if not isinstance(self.item, kind):
+            raise TypeError(
+                f"the item is a {type(self.item).__name__}, not a {kind.__name__}"
+            )
+        return self.item
+
+    def previous_as(self, kind: type[T]) -> T | None:
+        """Return `previous`, which must be a *kind* or None.
+
+        Raises:
+          TypeError: it is something else.
+        """
+        if self.previous is not None and not isinstance(self.previous, kind):
+            raise TypeError(
+                f"the previous value is a {type(self.previous).__name__}, "
+                f"not a {kind.__name__}"
+            )
+        return self.previous
+
+    def _not_declared(self, name: str) -> str:
+        declared = ", ".join(self._needs) or "nothing"
+        return f"{name} is not among what this step needs ({declared}); add it to needs"

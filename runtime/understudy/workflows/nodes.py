@@ -1,0 +1,191 @@
+"""The nodes that workflows are made of: frozen data, nothing that runs.
+
+Every node is a workflow by itself, so that workflows are made of workflows all
+the way down: a step is a workflow of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Never, Self, TypeAlias, TypeVar
+
+import attrs
+from understudy_protocols.errors import ConfigError
+
+from understudy.workflows.joins import Join
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+Deps = TypeVar("Deps", contravariant=True)
+
+@attrs.frozen(eq=False)
+class Workflow(Generic[In, Out, Deps]):
+    """Base of all nodes; compared by identity, since names may repeat.
+
+    Args:
+      name: what its value is stored under; unique in its scope.
+      version: a mark to change when the meaning changes but the shape does not.
+    """
+
+    name: str = attrs.field(kw_only=True)
+    version: str = attrs.field(default="", kw_only=True)
+
+    @name.validator
+    def _check_name(self, _: object, name: object) -> None:
+        if not isinstance(name, str) or not name or "/" in name or "#" in name:
+            raise ConfigError(
+                f"a node cannot be named {name!r}; give it a text without '/' and '#'"
+            )
+
+    def named(self, name: str) -> Self:
+        """Return the same node under another name."""
+        return attrs.evolve(self, name=name)
+
+    def versioned(self, version: str) -> Self:
+        """Return the same node with another mark of its version."""
+        return attrs.evolve(self, version=version)
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The nodes inside this one, each with its label, in order."""
+        return ()
+
+    @property
+    def kind(self) -> str:
+        """What sort of node this is, in one word."""
+        return type(self).__name__.lower()
+
+
+AnyWorkflow: TypeAlias = Workflow[Never, object, Never]
+"""A workflow of whatever input, output and dependencies."""
+
+
+@attrs.frozen(eq=False)
+class Maybe(Generic[Out]):
+    """A need that may be unfilled: the node may not have run; see `maybe`."""
+
+    node: AnyWorkflow | str
+
+
+Need: TypeAlias = AnyWorkflow | Maybe[object] | str
+"""What a step may ask for: a node, its name, or `maybe` of either."""
+
+
+@attrs.frozen(eq=False)
+class Sequence(Workflow[In, Out, Deps]):
+    """Nodes one after another; its value is that of the last."""
+
+    nodes: tuple[AnyWorkflow, ...]
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The nodes, by their names."""
+        return tuple((node.name, node) for node in self.nodes)
+
+
+GROUPING = "sequence"
+"""The name of a sequence that was given none."""
+
+
+def is_grouping(node: AnyWorkflow) -> bool:
+    """Whether *node* only groups others: then its value has no name of its own."""
+    return isinstance(node, Sequence) and node.name == GROUPING
+
+
+@attrs.frozen(eq=False)
+class Parallel(Workflow[In, Out, Deps]):
+    """Branches side by side; its value is a mapping from branch to value."""
+
+    branches: Mapping[str, AnyWorkflow]
+    join: Join
+    max_concurrent: int | None
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The branches."""
+        return tuple(self.branches.items())
+
+
+@attrs.frozen(eq=False)
+class Each(Workflow[In, Out, Deps]):
+    """One run of a body for every item of a list; its value is a tuple."""
+
+    body: AnyWorkflow
+    over: AnyWorkflow | str | Callable[[Never], Iterable[object]]
+    join: Join
+    max_concurrent: int
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The body."""
+        return ((self.body.name, self.body),)
+
+
+@attrs.frozen(eq=False)
+class Route(Workflow[In, Out, Deps]):
+    """One of several branches, as a policy decides; its value is that branch's."""
+
+    policy: object
+    branches: Mapping[str, AnyWorkflow]
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The branches."""
+        return tuple(self.branches.items())
+
+
+@attrs.frozen(eq=False)
+class Cascade(Workflow[In, Out, Deps]):
+    """Tiers, each tried when the one before was not good enough or failed."""
+
+    tiers: tuple[AnyWorkflow, ...]
+    accept: Callable[[Never], bool]
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The tiers, by their names."""
+        return tuple((tier.name, tier) for tier in self.tiers)
+
+
+@attrs.frozen(eq=False)
+class Repeat(Workflow[In, Out, Deps]):
+    """A body run again until its value is good, at most so many rounds."""
+
+    body: AnyWorkflow
+    until: Callable[[Never], bool]
+    max_rounds: int | None
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The body."""
+        return ((self.body.name, self.body),)
+
+
+@attrs.frozen(eq=False)
+class Pause(Workflow[In, Out, Deps]):
+    """A place where a person or another system gives the value.
+
+    Args:
+      output: the type that the answer must have.
+      timeout: how long to wait; seconds, or None for ever.
+      default: the answer when the time is over; only with *timeout*, and
+        without it the pause then fails.
+    """
+
+    output: object
+    timeout: float | None
+    default: object
+    has_default: bool
+
+
+@attrs.frozen(eq=False)
+class Child(Workflow[In, Out, Deps]):
+    """A workflow with an input and a scope of its own inside another one."""
+
+    workflow: AnyWorkflow
+    source: AnyWorkflow | str | Callable[[Never], object] | None
+
+    @property
+    def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
+        """The workflow inside."""
+        return ((self.workflow.name, self.workflow),)

@@ -1,0 +1,59 @@
+"""A checked workflow: the same tree, with what the check found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from understudy.workflows.nodes import AnyWorkflow
+
+
+@attrs.frozen(eq=False)
+class PlanNode:
+    """One node of a checked workflow.
+
+    Args:
+      node: what the user declared.
+      path: where it stands, as names joined by ``/``; unique in the workflow.
+      label: its label in its parent: its own name, or a branch's label.
+      needs: for a step, the names it may read, and whether each must exist.
+      output_type: the type of its value, as far as it is declared.
+      certain: whether it always has a value once its turn is over.
+      multiplicity: the most messages that one run can have here at once.
+      children: the nodes inside, in the order of `Workflow.parts`.
+    """
+
+    node: AnyWorkflow
+    path: str
+    label: str
+    needs: Mapping[str, bool]
+    output_type: object
+    certain: bool
+    multiplicity: int
+    children: tuple[PlanNode, ...]
+
+    def walk(self) -> Iterator[PlanNode]:
+        """Yield this node and all below it, from the top, in order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """A workflow that can run.
+
+    Args:
+      workflow: what the user declared.
+      root: its checked tree.
+      input_type: the run's input, as far as a step declares it.
+      deps_types: the dependencies that steps declare.
+    """
+
+    workflow: AnyWorkflow
+    root: PlanNode
+    input_type: object
+    deps_types: tuple[object, ...]

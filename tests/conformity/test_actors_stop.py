@@ -1,0 +1,551 @@
+"""One life at a time: hooks, stops, timeouts, and what is left after the end."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from understudy.testing import run_seeded
+from understudy_actors.actor import actor_child
+from understudy_actors.behaviour import Actor, Behaviour, Conduct, OnError, OnStop
+from understudy_actors.dead_letters import DeadLetter, DeadLetters
+from understudy_actors.ref import Ref
+from understudy_actors.system import ActorSystem
+from understudy_protocols.errors import (
+    ActorStoppedError,
+    HandlerTimeoutError,
+    RuntimeFailed,
+    SetupError,
+)
+from understudy_protocols.restart_policy import Backoff
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Exit,
+    ExitKind,
+    Kill,
+    Restart,
+    Shutdown,
+    SupervisorSpec,
+)
+from understudy_protocols.supervision_records import LifeState, SupervisionEvent
+
+SEEDS = range(10)
+
+
+def supervising(*children: ChildSpec, intensity: int = 1000) -> SupervisorSpec:
+    return SupervisorSpec(children, intensity=intensity, backoff=Backoff(0.0, 0.0))
+
+
+class Logged(Behaviour[object, object]):
+    """Logs every hook; a message is how long to work, or how to fail."""
+
+    def __init__(
+        self, log: list[str], cleanup: float = 0.0, teardown: Exception | None = None
+    ) -> None:
+        self._log = log
+        self._cleanup = cleanup
+        self._teardown = teardown
+        self._number = 0
+
+    async def setup(self, actor: Actor[object, object]) -> None:
+        self._number = actor.life.number
+        self._log.append(f"setup {self._number}")
+
+    async def handle(self, message: object, actor: Actor[object, object]) -> object:
+        self._log.append(f"begin {self._number}: {message!r}")
+        if message == "crash":
+            raise KeyError(message)
+        if message == "shutdown":
+            raise Shutdown
+        assert isinstance(message, (int, float))
+        try:
+            await trio.sleep(message)
+        finally:
+            if self._cleanup:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(self._cleanup)
+        self._log.append(f"end {self._number}: {message!r}")
+        return message
+
+    async def teardown(self, exit: Exit) -> None:  # noqa: A002
+        self._log.append(f"teardown {self._number}: {exit.kind.value}")
+        if self._teardown is not None:
+            raise self._teardown
+
+
+def test_s082_teardown_runs_once_per_life_and_is_told_how_it_ended() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        ref = Ref[object, object]("a")
+        conduct = Conduct(handler_timeout=1)
+        child = actor_child(ref, lambda: Logged(log), conduct=conduct)
+        async with ActorSystem(supervising(child)):
+            for message in ("crash", 5, "shutdown"):
+                ref.tell_nowait(message)
+            await trio.sleep(10)
+        teardowns = [entry for entry in log if entry.startswith("teardown")]
+        assert teardowns == [
+            "teardown 1: crash",
+            "teardown 2: timeout",
+            "teardown 3: shutdown",
+            "teardown 4: shutdown",
+        ]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s082_a_life_whose_setup_failed_has_nothing_to_tear_down() -> None:
+    async def main() -> None:
+        log: list[str] = []
+
+        class Unready(Logged):
+            async def setup(self, actor: Actor[object, object]) -> None:
+                raise KeyError
+
+        child = actor_child(Ref[object, object]("a"), lambda: Unready(log))
+        with pytest.raises(Exception, match="did not start"):
+            async with ActorSystem(supervising(child)):
+                pass
+        assert log == []
+
+    run_seeded(main, seed=0)
+
+
+def test_s083_a_teardown_that_raises_is_reported_and_does_not_stop_the_stop() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        events: list[SupervisionEvent] = []
+        error = ValueError("the file is gone")
+        refs = [Ref[object, object](name) for name in ("a", "b")]
+        children = [
+            actor_child(ref, lambda: Logged(log, teardown=error)) for ref in refs
+        ]
+        async with ActorSystem(supervising(*children), on_event=events.append):
+            pass
+        assert log[-2:] == ["teardown 1: shutdown"] * 2
+        causes = [event.cause for event in events if event.cause is not None]
+        assert causes == [error, error]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s083_a_teardown_that_raises_after_a_crash_does_not_hide_the_crash() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a")
+        child = actor_child(ref, lambda: Logged(log, teardown=ValueError("too")))
+        async with ActorSystem(supervising(child), on_event=events.append):
+            ref.tell_nowait("crash")
+            await trio.testing.wait_all_tasks_blocked()
+        crash = next(event for event in events if event.state is LifeState.CRASHED)
+        assert isinstance(crash.cause, KeyError)
+        assert crash.cause.__notes__ == ["its teardown failed too: ValueError('too')"]
+
+    run_seeded(main, seed=0)
+
+
+def test_a_teardown_is_cut_when_it_is_over_its_time() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class Dawdler(Logged):
+            async def teardown(self, exit: Exit) -> None:  # noqa: A002
+                await trio.sleep_forever()
+
+        conduct = Conduct(teardown_timeout=2)
+        child = actor_child(ref, lambda: Dawdler([]), conduct=conduct)
+        async with ActorSystem(supervising(child)):
+            pass
+        assert trio.current_time() == 2
+
+    run_seeded(main, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("on_stop", "handled", "dead", "seconds"),
+    [
+        (OnStop.DRAIN, 4, [], 4.0),
+        (OnStop.AFTER_CURRENT, 1, [2, 3, 4, 5], 1.0),
+        (OnStop.NOW, 0, [1, 2, 3, 4, 5], 0.5),
+    ],
+)
+def test_s084_each_stop_mode_with_three_messages_queued(
+    on_stop: OnStop, handled: int, dead: list[int], seconds: float
+) -> None:
+    """Message 5 comes after the stop was asked for."""
+
+    async def main() -> None:
+        handled_by: list[object] = []
+        letters: list[DeadLetter] = []
+        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
+
+        class Slow(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                await trio.sleep(1)
+                handled_by.append(message)
+                return None
+
+        async def send_late() -> None:
+            await trio.sleep(0.25)
+            ref.tell_nowait(5)
+
+        child = actor_child(ref, Slow, conduct=Conduct(on_stop=on_stop), shutdown=30)
+        async with (
+            ActorSystem(supervising(child)) as system,
+            trio.open_nursery() as tasks,
+        ):
+            for message in (1, 2, 3, 4):
+                ref.tell_nowait(message)
+            await trio.sleep(0.5)
+            tasks.start_soon(send_late)
+            await system.root.terminate_child("a")
+            assert trio.current_time() == seconds
+        assert handled_by == [1, 2, 3, 4][:handled]
+        expected = dead or [5]
+        assert [letter.message for letter in letters] == expected
+        assert {letter.reason for letter in letters} == {"stopped"}
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s084_an_idle_actor_stops_at_once_in_every_mode() -> None:
+    async def main() -> None:
+        for on_stop in OnStop:
+            ref = Ref[object, object]("a")
+            conduct = Conduct(on_stop=on_stop)
+            child = actor_child(ref, lambda: Logged([]), conduct=conduct)
+            async with ActorSystem(supervising(child)) as system:
+                await trio.sleep(1)
+                before = trio.current_time()
+                await system.root.terminate_child("a")
+                assert trio.current_time() == before
+
+    run_seeded(main, seed=0)
+
+
+def test_s108_two_lives_of_one_actor_never_overlap() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        running = 0
+
+        class Alone(Logged):
+            async def setup(self, actor: Actor[object, object]) -> None:
+                nonlocal running
+                running += 1
+                assert running == 1
+                await trio.sleep(0.5)
+                await super().setup(actor)
+
+            async def teardown(self, exit: Exit) -> None:  # noqa: A002
+                nonlocal running
+                await trio.sleep(0.5)
+                running -= 1
+                await super().teardown(exit)
+
+        ref = Ref[object, object]("a")
+        child = actor_child(ref, lambda: Alone(log), conduct=Conduct(handler_timeout=3))
+        async with ActorSystem(supervising(child)):
+            for message in (1, "crash", 9, 2, "crash", 1):
+                ref.tell_nowait(message)
+            await trio.sleep(30)
+        assert running == 0
+        hands = 0
+        for entry in log:
+            hands += entry.startswith("begin") - entry.startswith(("end", "teardown"))
+            assert hands <= 1
+            hands = max(hands, 0)
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s108_a_second_child_cannot_serve_the_same_ref() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+        child = actor_child(ref, lambda: Logged([]))
+        with pytest.raises(Exception, match="did not start") as caught:
+            async with ActorSystem(supervising(child, child.named("b"))):
+                pass
+        assert isinstance(caught.value.__cause__, SetupError)
+
+    run_seeded(main, seed=0)
+
+
+def test_s146_a_handler_over_its_time_is_cut_and_its_actor_restarted() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        letters: list[DeadLetter] = []
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
+        child = actor_child(
+            ref, lambda: Logged(log, cleanup=0.5), conduct=Conduct(handler_timeout=2)
+        )
+        async with ActorSystem(supervising(child), on_event=events.append):
+            with pytest.raises(ActorStoppedError) as caught:
+                await ref.ask(10)
+            # Its clean-up took half a second of the grace.
+            assert trio.current_time() == 2.5
+            assert await ref.ask(1) == 1
+        assert isinstance(caught.value.__cause__, HandlerTimeoutError)
+        assert "longer than 2 s" in str(caught.value.__cause__)
+        ends = [event.kind for event in events if event.path == "root/a" and event.kind]
+        assert ends == [ExitKind.TIMEOUT, ExitKind.SHUTDOWN]
+        assert [(it.message, it.reason) for it in letters] == [(10, "timeout")]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s146_a_cleanup_error_after_the_cut_is_the_cause_of_the_timeout() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class Clumsy(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    raise KeyError("in the clean-up")
+
+        child = actor_child(ref, Clumsy, conduct=Conduct(handler_timeout=2))
+        async with ActorSystem(supervising(child)):
+            with pytest.raises(ActorStoppedError) as caught:
+                await ref.ask("hello")
+        timeout = caught.value.__cause__
+        assert isinstance(timeout, HandlerTimeoutError)
+        assert isinstance(timeout.__cause__, KeyError)
+
+    run_seeded(main, seed=0)
+
+
+def test_s146_a_timeout_may_be_declared_no_reason_to_restart() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        ref = Ref[object, object]("a")
+        conduct = Conduct(
+            handler_timeout=2, on_error={HandlerTimeoutError: OnError.RESUME}
+        )
+        child = actor_child(ref, lambda: Logged(log), conduct=conduct)
+        async with ActorSystem(supervising(child)):
+            with pytest.raises(HandlerTimeoutError):
+                await ref.ask(10)
+            # The time of one message does not count against the next.
+            assert await ref.ask(1.5) == 1.5
+            assert await ref.ask(1.5) == 1.5
+        assert [entry for entry in log if "setup" in entry] == ["setup 1"]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s146_a_result_in_the_moment_of_the_cut_is_kept() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class JustInTime(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(3)
+                return "done all the same"
+
+        child = actor_child(ref, JustInTime, conduct=Conduct(handler_timeout=2))
+        async with ActorSystem(supervising(child)):
+            for _ in range(2):
+                assert await ref.ask("go") == "done all the same"
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_a_drain_is_bound_by_the_handler_timeout_to_the_last_message() -> None:
+    async def main() -> None:
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a")
+        conduct = Conduct(on_stop=OnStop.DRAIN, handler_timeout=2)
+        child = actor_child(ref, lambda: Logged([]), conduct=conduct, shutdown=30)
+        async with ActorSystem(supervising(child), on_event=events.append):
+            ref.tell_nowait(1)
+            ref.tell_nowait(10)
+            await trio.sleep(0.5)
+        assert trio.current_time() == 3
+        assert ref.dead_letters.counts == {"timeout": 1}
+
+    run_seeded(main, seed=0)
+
+
+def test_s110_a_child_killed_at_once_loses_no_message_without_a_trace() -> None:
+    async def main() -> None:
+        letters: list[DeadLetter] = []
+        log: list[str] = []
+        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
+        child = actor_child(ref, lambda: Logged(log), shutdown=Kill.AT_ONCE)
+        async with ActorSystem(supervising(child)):
+            for message in (5, 6, 7):
+                ref.tell_nowait(message)
+            await trio.sleep(1)
+        assert [(it.message, it.reason) for it in letters] == [
+            (5, "killed"),
+            (6, "stopped"),
+            (7, "stopped"),
+        ]
+        assert not [entry for entry in log if "teardown" in entry]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("directive", "kind"),
+    [(OnError.STOP, ExitKind.SHUTDOWN), (OnError.ESCALATE, ExitKind.CRASH)],
+)
+def test_on_error_can_end_the_actor_or_its_supervisor(
+    directive: OnError, kind: ExitKind
+) -> None:
+    async def main() -> None:
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a")
+        error = KeyError("enough")
+
+        class Failing(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                raise error
+
+        child = actor_child(
+            ref,
+            Failing,
+            conduct=Conduct(on_error={KeyError: directive}),
+            restart=Restart.TRANSIENT,
+        )
+        system = ActorSystem(supervising(child), on_event=events.append)
+        try:
+            async with system:
+                with pytest.raises(ActorStoppedError):
+                    await ref.ask("go")
+                await trio.sleep(1)
+                assert directive is OnError.STOP
+                with pytest.raises(ActorStoppedError):
+                    await ref.ask("are you still there?")
+        except RuntimeFailed:
+            assert directive is OnError.ESCALATE
+        end = next(event for event in events if event.kind is not None)
+        assert end.kind is kind
+        assert end.cause is not None
+        assert end.cause.__cause__ is error
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_a_handler_may_end_its_actor_in_good_order() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class Done(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                raise Shutdown
+
+        child = actor_child(ref, Done, restart=Restart.TRANSIENT)
+        async with ActorSystem(supervising(child)):
+            with pytest.raises(ActorStoppedError, match="stopped"):
+                await ref.ask("last")
+            assert ref.dead_letters.count == 0
+            with pytest.raises(ActorStoppedError):
+                await ref.ask("more")
+
+    run_seeded(main, seed=0)
+
+
+def test_s085_a_stuck_life_takes_no_more_messages_and_its_own_is_accounted_for() -> (
+    None
+):
+    async def main() -> None:
+        letters: list[DeadLetter] = []
+        handled: list[tuple[int, object]] = []
+        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
+
+        class Stubborn(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                if message == "hang":
+                    with trio.CancelScope(shield=True):
+                        await trio.sleep(20)
+                handled.append((actor.life.number, message))
+                return message
+
+        child = actor_child(ref, Stubborn, shutdown=1)
+        async with ActorSystem(supervising(child)) as system:
+            ref.tell_nowait("hang")
+            await trio.sleep(1)
+            await system.root.terminate_child("a")
+            assert trio.current_time() < 5
+            await system.root.restart_child("a")
+            assert [(it.message, it.reason) for it in letters] == [("hang", "stuck")]
+            assert await ref.ask("next") == "next"
+            await trio.sleep(30)
+            ref.tell_nowait("last")
+            await trio.sleep(1)
+        assert handled == [(2, "next"), (1, "hang"), (2, "last")]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s091_a_stop_says_how_many_messages_it_left_undone() -> None:
+    async def main() -> None:
+        refs = [Ref[object, object](name) for name in ("a", "b")]
+        children = [
+            actor_child(ref, lambda: Logged([]), conduct=Conduct(on_stop=OnStop.NOW))
+            for ref in refs
+        ]
+        async with ActorSystem(supervising(*children)) as system:
+            for ref in refs:
+                for seconds in (10, 20, 30):
+                    ref.tell_nowait(seconds)
+            await trio.sleep(1)
+            report = await system.stop()
+        assert (report.in_flight, report.queued) == (2, 4)
+        assert not report.clean
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s090_after_the_end_every_ask_is_answered_and_every_inbox_closed() -> None:
+    async def main() -> None:
+        refs = [Ref[object, object](name) for name in ("a", "b", "c")]
+        children = [actor_child(ref, lambda: Logged([]), shutdown=1) for ref in refs]
+        failed = 0
+
+        async def ask(ref: Ref[object, object], seconds: int) -> None:
+            nonlocal failed
+            with pytest.raises(ActorStoppedError):
+                await ref.ask(seconds, timeout=1000)
+            failed += 1
+
+        async with trio.open_nursery() as nursery:
+            async with ActorSystem(supervising(*children)):
+                for ref in refs:
+                    for seconds in (50, 60):
+                        nursery.start_soon(ask, ref, seconds)
+                await trio.sleep(1)
+            assert trio.current_time() <= 5
+        assert failed == 6
+        assert all(ref.closed and ref.queued == 0 for ref in refs)
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
