@@ -8,7 +8,14 @@ from typing import TypeVar
 from understudy_actors.behaviour import Behaviour, Conduct
 from understudy_actors.cell import Cell
 from understudy_actors.ref import Ref
-from understudy_protocols.supervision import ChildSpec, Kill, Life, Restart
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Exit,
+    ExitKind,
+    Kill,
+    Life,
+    Restart,
+)
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -39,12 +46,33 @@ def actor_child(
     """
 
     async def start(life: Life) -> None:
-        await Cell(ref, behaviour(), conduct, restart, life).run()
+        def last(end: Exit) -> bool:
+            return is_last(end, life.stopping, spec)
 
-    return ChildSpec(
+        await Cell(ref, behaviour(), conduct, last, life).run()
+
+    spec = ChildSpec(
         ref.path.rpartition("/")[2],
         start,
         restart=restart,
         shutdown=shutdown,
         start_timeout=start_timeout,
     )
+    return spec
+
+
+def is_last(end: Exit, asked: bool, spec: ChildSpec) -> bool:
+    """Return whether no other life is to be expected after one that ended so.
+
+    A group restart stops a life and starts another all the same; that one
+    opens the inbox again.  A supervisor that gives up starts none, though a
+    crash let one be expected.
+
+    Args:
+      asked: whether it was asked to stop.
+    """
+    if asked or spec.restart is Restart.TEMPORARY:
+        return True
+    if end.kind is ExitKind.KILLED:
+        return spec.shutdown is Kill.AT_ONCE
+    return spec.restart is Restart.TRANSIENT and not end.kind.abnormal

@@ -6,6 +6,7 @@ import abc
 import enum
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import attrs
@@ -17,8 +18,6 @@ from understudy_protocols.supervision import Exit, Life
 
 M = TypeVar("M")
 R = TypeVar("R")
-M_contra = TypeVar("M_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
 
 
 class Answer(enum.Enum):
@@ -101,6 +100,16 @@ class Behaviour(abc.ABC, Generic[M, R]):
         """
 
 
+_Rules = Mapping[type[Exception], OnError]
+
+
+def _own(rules: _Rules) -> _Rules:
+    return MappingProxyType(dict(rules))
+
+
+_NO_RULES: _Rules = _own({})
+
+
 @attrs.frozen(kw_only=True)
 class Conduct:
     """How an actor takes errors, stops and overlong messages.
@@ -119,7 +128,7 @@ class Conduct:
       ConfigError: a value that cannot be used.
     """
 
-    on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict)
+    on_error: _Rules = attrs.field(default=_NO_RULES, converter=_own)
     on_stop: OnStop = OnStop.AFTER_CURRENT
     redeliver: float = 0
     handler_timeout: float = math.inf

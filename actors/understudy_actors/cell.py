@@ -9,7 +9,8 @@ raises is caught here, outside that scope, and nowhere else.
 from __future__ import annotations
 
 import math
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar, assert_never
 
 import msgspec
 import trio
@@ -37,7 +38,6 @@ from understudy_protocols.supervision import (
     Exit,
     ExitKind,
     Life,
-    Restart,
     Shutdown,
 )
 
@@ -55,7 +55,7 @@ class Cell(Generic[M, R]):
       ref: its address, with the inbox to read.
       behaviour: what it does; this life's own.
       conduct: how it takes errors, stops and overlong messages.
-      restart: when another life follows this one.
+      is_last: whether, after such an end, no other life is to be expected.
       life: what its supervisor knows of it.
     """
 
@@ -64,14 +64,14 @@ class Cell(Generic[M, R]):
         ref: Ref[M, R],
         behaviour: Behaviour[M, R],
         conduct: Conduct,
-        restart: Restart,
+        is_last: Callable[[Exit], bool],
         life: Life,
     ) -> None:
         self.path = life.path
         self._ref = ref
         self._behaviour = behaviour
         self._conduct = conduct
-        self._restart = restart
+        self._is_last = is_last
         self._life = life
         self._system = life.system if isinstance(life, Incarnation) else None
         self._actor = Actor(ref, life)
@@ -102,6 +102,7 @@ class Cell(Generic[M, R]):
         """Take no more messages; the one in hand counts as lost to *reason*."""
         self._left = 0
         self._account(reason, None)
+        self._inbox.wake()
 
     def _leave(self, end: Exit) -> None:
         """Leave nobody waiting for this life."""
@@ -113,17 +114,6 @@ class Cell(Generic[M, R]):
             queued = self._ref.close(reason, end.cause)
             if self._system is not None:
                 self._system.left_undone(queued=queued)
-
-    def _is_last(self, end: Exit) -> bool:
-        """Whether no other life is to be expected after this one.
-
-        If one comes all the same, it opens the inbox again.
-        """
-        if self._life.stopping or end.kind is ExitKind.KILLED:
-            return True
-        if self._restart is Restart.TRANSIENT:
-            return not end.kind.abnormal
-        return self._restart is Restart.TEMPORARY
 
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
@@ -141,7 +131,8 @@ class Cell(Generic[M, R]):
             if isinstance(error, Shutdown):
                 self._message_done()
                 return error
-            match self._conduct.after(error):
+            directive = self._conduct.after(error)
+            match directive:
                 case OnError.RESUME:
                     self._message_failed(error)
                 case OnError.RESTART:
@@ -150,6 +141,8 @@ class Cell(Generic[M, R]):
                     return _caused(Shutdown(f"{self.path} stops"), error)
                 case OnError.ESCALATE:
                     return _caused(Escalate(f"{self.path} cannot go on"), error)
+                case _:
+                    assert_never(directive)
         return None
 
     async def _stretch(self) -> Exception | None:
@@ -173,9 +166,6 @@ class Cell(Generic[M, R]):
         handled = 0
         while self._left > 0:
             if not len(inbox):
-                if self._life.stopping:
-                    self._left = 0
-                    return
                 await inbox.park()
                 handled = 0
                 continue

@@ -304,7 +304,9 @@ class Children:
             return
         meant = end.kind is ExitKind.KILLED and child.spec.shutdown is Kill.AT_ONCE
         state = LifeState.CRASHED
-        if meant or not end.kind.abnormal:
+        if end.stuck:
+            state = LifeState.STUCK
+        elif meant or not end.kind.abnormal:
             state = LifeState.STOPPED
         number = child.lineage.count
         self.out.append(Report(child.spec.id, number, state, end, decision, restarts))

@@ -80,14 +80,12 @@ def classify(error: BaseException | None, of: Circumstances) -> Exit:
 
 
 def _classify_error(error: BaseException, of: Circumstances) -> Exit:
-    if isinstance(error, trio.Cancelled) or _all_cancelled(error):
-        # Its own scope was not cancelled, or would have caught it: the code let
-        # a Cancelled of one of its own scopes escape from that scope.
-        stray = RuntimeError("a Cancelled left the scope that it belongs to")
-        stray.__cause__ = error
-        return Exit(ExitKind.CRASH if of.ready else ExitKind.START_FAILED, stray)
     if not isinstance(error, Exception):
-        return Exit(ExitKind.CRASH, error)
+        return (
+            _stray(error, of)
+            if _is_cancellation(error)
+            else Exit(ExitKind.CRASH, error)
+        )
     if isinstance(error, Shutdown):
         return Exit(ExitKind.SHUTDOWN, error)
     if of.cut is not None:
@@ -101,7 +99,15 @@ def _classify_error(error: BaseException, of: Circumstances) -> Exit:
     return Exit(ExitKind.CRASH, error)
 
 
-def _all_cancelled(error: BaseException) -> bool:
-    return (
-        isinstance(error, BaseExceptionGroup) and error.split(trio.Cancelled)[1] is None
-    )
+def _is_cancellation(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
+
+
+def _stray(error: BaseException, of: Circumstances) -> Exit:
+    # The life's own scope was not cancelled, or would have caught it: the code
+    # let a Cancelled of one of its own scopes escape from that scope.
+    stray = RuntimeError("a Cancelled left the scope that it belongs to")
+    stray.__cause__ = error
+    return Exit(ExitKind.CRASH if of.ready else ExitKind.START_FAILED, stray)

@@ -151,9 +151,9 @@ class Incarnation:
             self.scope.cancel(reason=f"{self.path}: {kind.value}")
 
     def stack(self) -> str:
-        """Return where the child's task stands, innermost last."""
+        """Return where the child's task stands, innermost last; empty before it runs."""
         if self.task is None:
-            return "its task has not begun"
+            return ""
         frames = traceback.StackSummary.extract(self.task.iter_await_frames())
         return "".join(frames.format())
 
@@ -175,15 +175,18 @@ class Incarnation:
                 await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
-        of = Circumstances(
-            self.path,
-            self._ready,
-            self._asked,
-            self.cut_kind,
-            self.scope.cancelled_caught,
-        )
-        ended = classify(error, of)
-        del error
         self._callbacks.clear()
         self.system.forget(self)
-        self._owner.life_ended(self, ended)
+        try:
+            self._owner.life_ended(self, self._classify(error))
+        finally:
+            # The error's traceback holds this frame: a cycle, for each crash.
+            del error
+
+    def _classify(self, error: BaseException | None) -> Exit:
+        cut = self.cut_kind
+        if cut is None and self.scope.cancel_called:
+            cut = ExitKind.KILLED  # by the child itself
+        caught = self.scope.cancelled_caught
+        of = Circumstances(self.path, self._ready, self._asked, cut, caught)
+        return classify(error, of)

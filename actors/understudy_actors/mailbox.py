@@ -20,7 +20,7 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, assert_never
 
 import trio
 
@@ -254,6 +254,8 @@ class Mailbox(Generic[T]):
                 self._give(item)
                 self.on_ready()
                 self._on_dropped(oldest, "overflow")
+            case _:
+                assert_never(self.overflow)
 
     def _stopped(self) -> ActorStoppedError:
         return ActorStoppedError(self.address, self._reason or "stopped")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 
-@attrs.frozen
-class RestartWindow:
+class RestartWindow(msgspec.Struct, frozen=True):
     """The restarts of one supervisor, or one child, that still count.
 
     Args:

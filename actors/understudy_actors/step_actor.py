@@ -87,16 +87,19 @@ class Worker:
       slot: where its deadline stands.
       holds_permit: whether it counts against the step's limit just now.
       lost: whether it was given up as stuck; it then ends by itself, unseen.
+      spent: set by a handler that left something behind in the worker's task,
+        such as a context variable: the worker ends after this message.
       task: its trio task, once it has run.
     """
 
-    __slots__ = ("_pool", "holds_permit", "lost", "slot", "task")
+    __slots__ = ("_pool", "holds_permit", "lost", "slot", "spent", "task")
 
     def __init__(self, pool: _Pool) -> None:
         self._pool = pool
         self.slot = Slot(self._overdue)
         self.holds_permit = True
         self.lost = False
+        self.spent = False
         self.task: trio.lowlevel.Task | None = None
 
     def lend_permit(self) -> None:
@@ -303,8 +306,8 @@ class StepActor(Generic[M]):
                     self._after_cut(worker, work, message, error)
                     return self._serving and not worker.lost
                 self._workers[worker] = None
-                if slot.fired is not None:
-                    return self._serving and not worker.lost
+                if slot.fired is not None or worker.spent:
+                    return self._serving and not worker.lost and not worker.spent
                 handled += 1
                 if handled == FAIRNESS_QUANTUM:
                     handled = 0

@@ -131,17 +131,16 @@ class SupervisorLoop:
         while True:
             with trio.CancelScope() as alarm:
                 while True:
-                    self._work()
+                    due = self._work()
                     if self._end is not None:
                         return self._end
-                    due = self._timers.next_due()
                     # Not moved back: each restart would do it twice, and an
                     # alarm for nothing costs less, once in a start timeout.
                     alarm.deadline = min(alarm.deadline, due)
                     await self._park()
 
-    def _work(self) -> None:
-        """Handle what has come in, then what is due, until nothing is left."""
+    def _work(self) -> float:
+        """Handle all that has come in and all that is due; return what is due next."""
         self._now = self.system.now()
         while True:
             while self._inbox:
@@ -150,10 +149,10 @@ class SupervisorLoop:
                     self._timers.disarm(self._lives.pop(event.id))
                 for action in self.core.handle(event, self._now):
                     self._do(action)
-            due = self._timers.take_due(self._now)
-            if not due:
-                return
-            for key in due:
+            due = self._timers.next_due()
+            if due > self._now:
+                return due
+            for key in self._timers.take_due(self._now):
                 if isinstance(key, int):
                     self._inbox.append(Due(key))
                 else:
@@ -204,7 +203,7 @@ class SupervisorLoop:
             return
         for error in life.ask_to_stop():
             end = Exit(ExitKind.CRASH, error)
-            self._emit(life, LifeState.STOPPING, end, detail="its on_stop callback")
+            self._emit(life, LifeState.STOPPING, end)
         self._bound(life, grace)
 
     def _bound(self, life: Incarnation, timeout: float) -> None:
@@ -224,9 +223,7 @@ class SupervisorLoop:
             self._inbox.append(self._left_behind(life, life.cut_kind))
 
     def _left_behind(self, life: Incarnation, kind: ExitKind) -> Ended:
-        end = Exit(kind, stuck=True)
-        stack = self.system.add_stuck(life)
-        self._emit(life, LifeState.STUCK, end, detail=stack)
+        end = Exit(kind, stuck=self.system.add_stuck(life))
         return Ended(_id_of(life), life.number, end)
 
     async def _abandon(self) -> None:
@@ -250,8 +247,7 @@ class SupervisorLoop:
             event = self._inbox.popleft()
             if isinstance(event, Ended):
                 life = self._lives.pop(event.id)
-                if not event.exit.stuck:
-                    self._emit(life, _state_of(event.exit), event.exit)
+                self._emit(life, _state_of(event.exit), event.exit)
         return bool(self._lives)
 
     def post(self, event: Event) -> None:
@@ -275,7 +271,7 @@ class SupervisorLoop:
         end = report.exit
         self.system.emit(
             SupervisionEvent(
-                self.system.now(),
+                self._now,
                 f"{self.path}/{report.id}",
                 report.number,
                 report.state,
@@ -284,23 +280,21 @@ class SupervisorLoop:
                 report.decision,
                 report.restarts,
                 report.due,
+                "" if end is None else end.stuck,
             )
         )
 
-    def _emit(
-        self, life: Incarnation, state: LifeState, end: Exit, *, detail: str = ""
-    ) -> None:
-        self.system.emit(
-            SupervisionEvent(
-                self.system.now(),
-                life.path,
-                life.number,
-                state,
-                end.kind,
-                end.cause,
-                detail=detail,
-            )
+    def _emit(self, life: Incarnation, state: LifeState, end: Exit) -> None:
+        event = SupervisionEvent(
+            self.system.now(),
+            life.path,
+            life.number,
+            state,
+            end.kind,
+            end.cause,
+            detail=end.stuck,
         )
+        self.system.emit(event)
 
 
 def _id_of(life: Incarnation) -> str:
@@ -308,4 +302,6 @@ def _id_of(life: Incarnation) -> str:
 
 
 def _state_of(end: Exit) -> LifeState:
+    if end.stuck:
+        return LifeState.STUCK
     return LifeState.CRASHED if end.kind.abnormal else LifeState.STOPPED

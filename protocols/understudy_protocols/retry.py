@@ -172,9 +172,8 @@ def decide(
         return GiveUp("it may have been done, and is not safe to repeat")
     most = _rule(config, cause).max_attempts or config.max_attempts
     if attempt >= most:
-        return GiveUp(
-            f"{'all' if most > 1 else 'the only one of'} {most} attempts failed"
-        )
+        tried = "the only attempt" if most == 1 else f"all {most} attempts"
+        return GiveUp(f"{tried} failed")
     return Retry(delay_after(config, attempt, failure, random01))
 
 

@@ -47,6 +47,9 @@ class _Origin(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+_Parts = tuple[_Origin, dict[str, object], Layers]
+
+
 @final
 class OrchestrationState(Generic[InputT_co]):
     """The immutable state of one run, deep down to the last value.
@@ -67,10 +70,10 @@ class OrchestrationState(Generic[InputT_co]):
       ConfigError: an id, name or time that cannot be used.
     """
 
-    __slots__ = ("_layers", "_newest", "_origin")
-    _origin: _Origin
-    _newest: dict[str, object]
-    _layers: Layers
+    # One slot, so that a new state is one write: the facts that all states of a
+    # run share, the newest outputs, and the layers below them.
+    __slots__ = ("_parts",)
+    _parts: _Parts
 
     def __init__(
         self,
@@ -88,36 +91,33 @@ class OrchestrationState(Generic[InputT_co]):
         facts = cast("FrozenMap[str, object]", freeze(dict(metadata or {}), "metadata"))
         origin = _Origin(task_id, freeze(inputs, "inputs"), facts, _in_utc(created_at))
         newest, layers = layered(frozen)
-        _set_origin(self, origin)
-        _set_newest(self, newest)
-        _set_layers(self, layers)
+        _set_parts(self, (origin, newest, layers))
 
     @property
     def task_id(self) -> str:
         """The run's name."""
-        return self._origin.task_id
+        return self._parts[0].task_id
 
     @property
     def inputs(self) -> InputT_co:
         """What the run is about, frozen."""
-        return cast("InputT_co", self._origin.inputs)
+        return cast("InputT_co", self._parts[0].inputs)
 
     @property
     def outputs(self) -> Mapping[str, object]:
         """The results so far by step name, in the order they were first written."""
-        if self._layers:
-            return LayeredMap(self._newest, self._layers)
-        return sealed_map(self._newest)
+        _, newest, layers = self._parts
+        return LayeredMap(newest, layers) if layers else sealed_map(newest)
 
     @property
     def metadata(self) -> FrozenMap[str, object]:
         """Facts about the run that no step depends on."""
-        return self._origin.metadata
+        return self._parts[0].metadata
 
     @property
     def created_at(self) -> datetime:
         """When the run was accepted, in UTC; the same in every state of the run."""
-        return self._origin.created_at
+        return self._parts[0].created_at
 
     def with_output(
         self, step_name: str, output: object
@@ -138,17 +138,15 @@ class OrchestrationState(Generic[InputT_co]):
         self, step_name: str, output: object
     ) -> OrchestrationState[InputT_co]:
         """Do the same for an output that ``freeze`` returned; nothing is checked."""
-        newest = self._newest
-        layers = self._layers
+        origin, newest, layers = self._parts
         if len(newest) < WIDTH:
-            newest = {**newest, step_name: output}
+            newest = newest.copy()
+            newest[step_name] = output
         else:
             layers = put_below(layers, newest)
             newest = {step_name: output}
         state = _blank(OrchestrationState)
-        _set_origin(state, self._origin)
-        _set_newest(state, newest)
-        _set_layers(state, layers)
+        _set_parts(state, (origin, newest, layers))
         return state
 
     def with_inputs(self, inputs: object) -> OrchestrationState[object]:
@@ -157,17 +155,18 @@ class OrchestrationState(Generic[InputT_co]):
         Raises:
           NotFrozenError: a part of *inputs* cannot be made immutable.
         """
-        origin = self._origin
+        origin = self._parts[0]
         return OrchestrationState(
             origin.task_id, inputs, None, origin.metadata, origin.created_at
         )
 
     def get_output(self, step_name: str, default: object = None) -> object:
         """Return one output, or *default*."""
-        value = self._newest.get(step_name, _ABSENT)
+        _, newest, layers = self._parts
+        value = newest.get(step_name, _ABSENT)
         if value is not _ABSENT:
             return value
-        return look_up(self._layers, step_name, default)
+        return look_up(layers, step_name, default)
 
     def get_context_for_step(
         self, step_name: str, required_outputs: Iterable[str]
@@ -187,7 +186,7 @@ class OrchestrationState(Generic[InputT_co]):
                 f"({required_outputs!r},)"
             )
         names = tuple(required_outputs)
-        context: dict[str, object] = {ORIGINAL_INPUT: self._origin.inputs}
+        context: dict[str, object] = {ORIGINAL_INPUT: self._parts[0].inputs}
         for name in names:
             value = self.get_output(name, _ABSENT)
             if value is _ABSENT:
@@ -203,10 +202,10 @@ class OrchestrationState(Generic[InputT_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, OrchestrationState):
             return NotImplemented
-        return self._origin == other._origin and self.outputs == other.outputs
+        return self._parts[0] == other._parts[0] and self.outputs == other.outputs
 
     def __hash__(self) -> int:
-        return hash((self._origin, frozenset(self.outputs.items())))
+        return hash((self._parts[0], frozenset(self.outputs.items())))
 
     def __repr__(self) -> str:
         names = tuple(self.outputs)
@@ -228,8 +227,8 @@ class OrchestrationState(Generic[InputT_co]):
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        origin = self._origin
-        outputs = flattened(self._layers, self._newest)
+        origin, newest, layers = self._parts
+        outputs = flattened(layers, newest)
         rest = (origin.metadata, origin.created_at)
         return (OrchestrationState, (origin.task_id, origin.inputs, outputs, *rest))
 
@@ -266,7 +265,5 @@ def _writer(slot: str) -> Callable[[_State, object], None]:
     return cast("Callable[[_State, object], None]", descriptor.__set__)
 
 
-_set_origin = _writer("_origin")
-_set_newest = _writer("_newest")
-_set_layers = _writer("_layers")
+_set_parts = _writer("_parts")
 admit(OrchestrationState)

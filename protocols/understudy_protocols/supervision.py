@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 import attrs
+import msgspec
 
 from understudy_protocols.errors import ChildSpecError
 from understudy_protocols.restart_policy import (
@@ -86,19 +87,19 @@ class ExitKind(enum.Enum):
         return self is not ExitKind.NORMAL and self is not ExitKind.SHUTDOWN
 
 
-@attrs.frozen
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """The end of one life of a child.
 
     Args:
       kind: how it ended.
       cause: the exception behind it, the original object; None if there is none.
-      stuck: whether its task is still there, because it could not be cut.
+      stuck: where its task still stands, as text, because it was cut and did
+        not end in time; empty if it ended.
     """
 
     kind: ExitKind
     cause: BaseException | None = None
-    stuck: bool = False
+    stuck: str = ""
 
     @property
     def fatal(self) -> bool:
@@ -190,6 +191,10 @@ def _auto_shutdown(value: AutoShutdown | str) -> AutoShutdown:
 
 def _kind(value: ChildKind | str) -> ChildKind:
     return _word(value, ChildKind, "kind")
+
+
+def _in_order(children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    return tuple(children)
 
 
 def _default_shutdown(spec: ChildSpec) -> float | Kill:
@@ -326,7 +331,7 @@ class SupervisorSpec:
     """
 
     children: tuple[ChildSpec, ...] = attrs.field(
-        default=(), converter=tuple, kw_only=False
+        default=(), converter=_in_order, kw_only=False
     )
     strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, converter=_strategy)
     intensity: int = 3

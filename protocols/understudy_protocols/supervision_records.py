@@ -40,13 +40,17 @@ LIFE_AUTOMATON: Mapping[LifeState | None, frozenset[LifeState]] = {
     LifeState.READY: _ENDED | {LifeState.STOPPING, LifeState.GAVE_UP},
     LifeState.RESTARTED: _ENDED | {LifeState.STOPPING, LifeState.GAVE_UP},
     LifeState.GAVE_UP: _ENDED | {LifeState.STOPPING},
-    LifeState.STOPPING: _ENDED | {LifeState.STUCK, LifeState.GAVE_UP},
+    LifeState.STOPPING: _ENDED
+    | {LifeState.STOPPING, LifeState.STUCK, LifeState.GAVE_UP},
     LifeState.STUCK: _ENDED | {LifeState.BACKING_OFF},
     LifeState.STOPPED: frozenset({LifeState.BACKING_OFF}),
     LifeState.CRASHED: frozenset({LifeState.BACKING_OFF}),
     LifeState.BACKING_OFF: _ENDED,
 }
-"""Which event may follow which in one life (path and incarnation); None begins it."""
+"""Which event may follow which in one life (path and incarnation); None begins it.
+
+STOPPING repeats when a callback for it raised.  An end after STUCK is late.
+"""
 
 
 class Decision(enum.Enum):

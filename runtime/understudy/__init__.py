@@ -1,1 +1,67 @@
-"""."""
+"""LLM workflows as supervised actors, inside your own process.
+
+Everything that is promised is named in ``__all__``; what lies in submodules
+and not here may change without notice.
+"""
+
+from __future__ import annotations
+
+from understudy.events import RunEvent
+from understudy.fanout import parallel_execute
+from understudy.handle import RunHandle
+from understudy.models.bound import BoundModel, BoundModels, Completion
+from understudy.result import RunFailed, RunResult, StepResult
+from understudy.retrying import RetriesExhausted, with_retry
+from understudy.workflows.policy import Decision
+from understudy.runtime import Runtime
+from understudy.workflows.attempt import Attempt
+from understudy.workflows.builders import (
+    cascade,
+    child,
+    each,
+    maybe,
+    parallel,
+    pause,
+    repeat,
+    route,
+    sequence,
+)
+from understudy.workflows.check import check
+from understudy.workflows.context import Context
+from understudy.workflows.inputs import InputError
+from understudy.workflows.joins import all_of, best_effort, first_success, quorum
+from understudy.workflows.nodes import Workflow
+from understudy.workflows.seed_steps import WorkflowStep
+from understudy.workflows.step import Step, stateful_step, step
+from understudy_protocols.budget import Budget, BudgetExceededError
+from understudy_protocols.chat import (
+    Finish,
+    Message,
+    Model,
+    ModelReply,
+    ModelRequest,
+    Price,
+)
+from understudy_protocols.errors import (
+    AdmissionError,
+    ConfigError,
+    NotFrozenError,
+    RuntimeFailed,
+    SetupError,
+    UnderstudyError,
+    WorkflowError,
+)
+from understudy_protocols.failures import (
+    AttemptRecord,
+    Cause,
+    Failure,
+    FailureMode,
+    ModelError,
+    StepError,
+    register_failure,
+)
+from understudy_protocols.frozen import FrozenMap, freeze, register_type, thaw
+from understudy_protocols.outcomes import Outcome, RunStatus
+from understudy_protocols.retry import RetryConfig, RetryRule
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.usage import Usage

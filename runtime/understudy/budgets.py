@@ -32,14 +32,14 @@ class RunBudget:
     """The account of one run, or of a whole runtime.
 
     Args:
-      budget: the caps.
+      budget: the caps, if any.
       parent: the account that everything here is charged to as well.
     """
 
     __slots__ = ("ledger", "parent")
 
-    def __init__(self, budget: Budget, parent: RunBudget | None = None) -> None:
-        self.ledger = BudgetLedger(budget)
+    def __init__(self, budget: Budget | None, parent: RunBudget | None = None) -> None:
+        self.ledger = _NO_CAPS if budget is None else BudgetLedger(budget)
         self.parent = parent
 
     @property
@@ -73,14 +73,15 @@ class RunBudget:
         return Hold(worst, tuple(parts))
 
 
-def checked_budget(budget: Budget | None) -> Budget:
-    """Return *budget*, or one without caps.
+_NO_CAPS = BudgetLedger(Budget())
+
+
+def checked_budget(budget: Budget | None) -> Budget | None:
+    """Return *budget*.
 
     Raises:
       ConfigError: it is something else.
     """
-    if budget is None:
-        return Budget()
-    if not isinstance(budget, Budget):
+    if budget is not None and not isinstance(budget, Budget):
         raise ConfigError(f"budget is {budget!r}; give a Budget(usd=, tokens=, calls=)")
     return budget

@@ -11,10 +11,16 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import attrs
+import trio
 
 from understudy_protocols.errors import ConfigError
+from understudy_protocols.failures import Cause, register_failure
 
 _T = TypeVar("_T")
+
+# Trio's own exceptions are not of the kinds that Python has for the same things.
+register_failure(trio.TooSlowError, Cause.TIMEOUT)
+register_failure(trio.BrokenResourceError, Cause.TRANSPORT)
 
 
 @attrs.frozen(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
+
 from understudy_protocols.failures import Failure
 
 EventKind = Literal[

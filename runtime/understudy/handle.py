@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import trio
-from understudy_protocols.outcomes import RunStatus
 
 from understudy.engine.strand import Run
-from understudy.result import RunResult, result_of
+from understudy.result import RunResult
+from understudy_protocols.outcomes import RunStatus
 
 Out_co = TypeVar("Out_co", covariant=True)
 
@@ -48,7 +48,7 @@ class RunHandle(Generic[Out_co]):
         """
         await self._run.on_end.wait()
         if self._result is None:
-            self._result = cast("RunResult[Out_co]", result_of(self._run))
+            self._result = RunResult(self._run)
         return self._result
 
     async def wait(self, until: RunStatus | None = None) -> RunStatus:

@@ -10,7 +10,7 @@ from typing import Generic, Self, TypeVar, cast
 import trio
 
 from understudy.engine.strand import Run
-from understudy.result import RunResult, result_of
+from understudy.result import RunResult
 
 Out_co = TypeVar("Out_co", covariant=True)
 In = TypeVar("In")
@@ -67,7 +67,7 @@ class ManyRuns(Generic[Out_co]):
             await self._fill()
             run = self._next_finished()
             if run is not None:
-                return cast("RunResult[Out_co]", result_of(run))
+                return RunResult(run)
             if not self._pending and not self._done:
                 raise StopAsyncIteration
             await self._changed.wait()

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Generic, TypeVar, cast
 
 import attrs
+
+from understudy.engine.strand import Run, StepEntry
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.usage import NO_USAGE, Usage
-
-from understudy.engine.strand import Run, StepEntry
 
 Out_co = TypeVar("Out_co", covariant=True)
 
@@ -66,37 +66,28 @@ class StepResult:
         return self.ended - self.started
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RunResult(Generic[Out_co]):
-    """The end of a run; made once, and final.
+    """The end of a run; it changes no more."""
 
-    Args:
-      run_id: which run.
-      status: one of the four terminal statuses.
-      outputs: the values of the outermost nodes, in the order they were made.
-      failure: why the run did not complete; None if it did.
-      usage: what it used of its budget.
-      duration: from acceptance to the end; seconds.
-      created_at: when it was accepted; aware, UTC.
-      stuck: steps whose code did not end when it was cut, and may still run.
-    """
+    # A view of the run's cell, which nothing touches once the run is settled;
+    # most callers look at little of it.
+    _run: Run
 
-    run_id: str
-    status: RunStatus
-    outputs: Mapping[str, object]
-    failure: Failure | None
-    usage: Usage
-    duration: float
-    created_at: datetime
-    stuck: tuple[str, ...]
-    _value: object = attrs.field(repr=False)
-    _log: tuple[StepEntry, ...] = attrs.field(repr=False)
-    _accepted: float = attrs.field(repr=False)
+    @property
+    def run_id(self) -> str:
+        """Which run."""
+        return self._run.id
+
+    @property
+    def status(self) -> RunStatus:
+        """One of the four terminal statuses."""
+        return self._run.status
 
     @property
     def ok(self) -> bool:
         """Whether the run completed."""
-        return self.status is RunStatus.COMPLETED
+        return self._run.status is RunStatus.COMPLETED
 
     @property
     def value(self) -> Out_co:
@@ -105,37 +96,54 @@ class RunResult(Generic[Out_co]):
         Raises:
           RunFailed: the run did not complete; the error holds this result.
         """
-        if self.status is not RunStatus.COMPLETED:
+        if self._run.status is not RunStatus.COMPLETED:
             raise RunFailed(self)
-        return cast("Out_co", self._value)
+        return cast("Out_co", self._run.value)
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """The values of the outermost nodes, in the order they were made."""
+        return self._run.state.outputs
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run did not complete; None if it did."""
+        return self._run.failure
+
+    @property
+    def usage(self) -> Usage:
+        """What it used of its budget."""
+        return self._run.budget.spent
+
+    @property
+    def duration(self) -> float:
+        """From acceptance to the end; seconds."""
+        return self._run.finished - self._run.created
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was accepted; aware, UTC."""
+        return self._run.state.created_at
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Steps whose code did not end when it was cut, and may still run."""
+        return self._run.stuck
 
     @property
     def steps(self) -> tuple[StepResult, ...]:
         """The steps that ran, in the order in which they ended."""
-        return tuple(_step_result(entry, self._accepted) for entry in self._log)
+        accepted = self._run.created
+        return tuple(_step_result(entry, accepted) for entry in self._run.log)
 
     @property
     def attempts(self) -> int:
         """Attempts made by all steps together; a count."""
-        return sum(entry.number for entry in self._log)
+        return sum(entry.number for entry in self._run.log)
 
-
-def result_of(run: Run) -> RunResult[object]:
-    """Return the result of a run that has ended."""
-    state = run.state
-    return RunResult(
-        run.id,
-        run.status,
-        state.outputs,
-        run.failure,
-        run.budget.spent,
-        run.finished - run.created,
-        state.created_at,
-        run.stuck,
-        run.value,
-        tuple(run.log),
-        run.created,
-    )
+    def __repr__(self) -> str:
+        shown = repr(self._run.value) if self.ok else str(self.failure)
+        return f"RunResult({self.run_id!r}, {self.status.value}, {shown})"
 
 
 def _step_result(entry: StepEntry, accepted: float) -> StepResult:

@@ -12,11 +12,27 @@ import math
 import random
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Never, Self, TypeVar, cast
 
 import trio
+
+from understudy.budgets import RunBudget, checked_budget
+from understudy.engine.admission import Door
+from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.engine.strand import Answerable, Run
+from understudy.handle import RunHandle
+from understudy.many import ManyRuns
+from understudy.result import RunResult
+from understudy.watching import EventStream, RunStream
+from understudy.workflows.check import check
+from understudy.workflows.inputs import admit
+from understudy.workflows.nodes import AnyWorkflow, Workflow
+from understudy.workflows.step import UNDECLARED
+from understudy.workflows.types import matches, type_name
 from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
@@ -34,24 +50,8 @@ from understudy_protocols.supervision import (
 )
 from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
 
-from understudy.budgets import RunBudget, checked_budget
-from understudy.engine.admission import Door
-from understudy.engine.flow import Flow
-from understudy.engine.hosting import Hosted
-from understudy.engine.strand import Answerable, Run
-
-from understudy.handle import RunHandle
-from understudy.many import ManyRuns
-from understudy.result import RunResult
-from understudy.watching import EventStream, RunStream
-from understudy.workflows.check import check
-from understudy.workflows.inputs import admit
-from understudy.workflows.nodes import AnyWorkflow, Workflow
-from understudy.workflows.step import UNDECLARED
-from understudy.workflows.types import matches, type_name
-
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+I = TypeVar("I")
+O = TypeVar("O")
 D = TypeVar("D")
 
 MAX_RUNS = 1_000
@@ -175,7 +175,7 @@ class Runtime(Generic[D]):
             tenant,
             metadata,
         )
-        handle = RunHandle[O](run, self._cancel)
+        handle: RunHandle[O] = RunHandle(run, self._cancel)
         try:
             return await handle.result()
         finally:
@@ -335,6 +335,7 @@ class Runtime(Generic[D]):
     # --- life ----------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        self._flow.enter_system()
         await self._system.__aenter__()
         return self
 
@@ -435,16 +436,19 @@ class Runtime(Generic[D]):
                 f"workflow {workflow.name!r} is not hosted by this runtime ({names}); "
                 "give it to Runtime(...)"
             )
-        frozen = admit(given, hosted.plan.input_type, f"the input of {hosted.name}")
+        frozen = hosted.admit(given)
         if run_id is not None and run_id in self._door.live:
             return _same_run(self._door.live[run_id], frozen)
         moment = self._utcnow()
-        state = OrchestrationState[object](
+        state: OrchestrationState[object] = OrchestrationState(
             run_id or self._system.new_id(), frozen, None, metadata, moment
         )
         account = RunBudget(checked_budget(budget), self._budget)
         now = self._flow.now()
         run = Run(state.task_id, account, state, now)
+        context = copy_context()
+        if context != self._flow.context:
+            run.context = context
         run.priority, run.tenant, run.on_done = priority, tenant, on_done
         run.deadline = now + _length("deadline", deadline)
         run.begin = lambda: hosted.begin(run)
@@ -511,9 +515,7 @@ def _same_run(run: Run, frozen: object) -> Run:
 def _open_pause(run: Run, pause: str) -> Answerable:
     if pause in run.pauses:
         return run.pauses[pause]
-    named = [
-        key for key in run.pauses if key.split("#")[0].rsplit("/", 1)[-1] == pause
-    ]
+    named = [key for key in run.pauses if key.split("#")[0].rsplit("/", 1)[-1] == pause]
     if len(named) == 1:
         return run.pauses[named[0]]
     there = ", ".join(run.pauses) or "none"
@@ -534,5 +536,3 @@ def _length(what: str, value: float | None) -> float:
     if isinstance(value, bool) or not value >= 0:
         raise ConfigError(f"{what} is {value!r}; give seconds, 0 or more")
     return value
-
-

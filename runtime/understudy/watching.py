@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, Self, TypeVar
 
 import trio
 
 from understudy.engine.strand import Run
 from understudy.events import RunEvent
-from understudy.result import RunResult, result_of
+from understudy.result import RunResult
 
 Out_co = TypeVar("Out_co", covariant=True)
 
@@ -105,7 +105,7 @@ class RunStream(Generic[Out_co]):
         """Wait for the run's end and return what came of it."""
         run = self._begun()
         await run.on_end.wait()
-        return cast("RunResult[Out_co]", result_of(run))
+        return RunResult(run)
 
     async def __aenter__(self) -> Self:
         # The stream is open before the run begins, and so misses nothing.

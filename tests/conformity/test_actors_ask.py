@@ -222,10 +222,10 @@ def test_s130_a_crash_is_seen_by_the_asker_and_by_the_supervisor() -> None:
                 await ref.ask("crash")
             assert isinstance(caught.value.__cause__, KeyError)
             assert await ref.ask("again") == "again"
-        crashes = [event for event in events if event.state is LifeState.CRASHED]
-        assert [(event.kind, event.cause) for event in crashes] == [
-            (ExitKind.CRASH, caught.value.__cause__)
-        ]
+            crashes = [event for event in events if event.state is LifeState.CRASHED]
+            assert [(event.kind, event.cause) for event in crashes] == [
+                (ExitKind.CRASH, caught.value.__cause__)
+            ]
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -292,8 +292,8 @@ def test_s146_a_handler_over_its_time_is_cut_and_its_actor_restarted() -> None:
             # Its clean-up took half a second of the grace.
             assert trio.current_time() == 2.5
             assert await ref.ask(1) == 1
-        assert isinstance(caught.value.__cause__, HandlerTimeoutError)
-        assert "longer than 2 s" in str(caught.value.__cause__)
+            assert isinstance(caught.value.__cause__, HandlerTimeoutError)
+            assert "longer than 2 s" in str(caught.value.__cause__)
         ends = [event.kind for event in events if event.path == "root/a" and event.kind]
         assert ends == [ExitKind.TIMEOUT, ExitKind.SHUTDOWN]
         assert [(it.message, it.reason) for it in letters] == [(10, "timeout")]
@@ -319,9 +319,9 @@ def test_s146_a_cleanup_error_after_the_cut_is_the_cause_of_the_timeout() -> Non
         async with ActorSystem(supervising(child)):
             with pytest.raises(ActorStoppedError) as caught:
                 await ref.ask("hello")
-        timeout = caught.value.__cause__
-        assert isinstance(timeout, HandlerTimeoutError)
-        assert isinstance(timeout.__cause__, KeyError)
+            timeout = caught.value.__cause__
+            assert isinstance(timeout, HandlerTimeoutError)
+            assert isinstance(timeout.__cause__, KeyError)
 
     run_seeded(main, seed=0)
 
@@ -518,8 +518,8 @@ def test_s091_a_stop_says_how_many_messages_it_left_undone() -> None:
                     ref.tell_nowait(seconds)
             await trio.sleep(1)
             report = await system.stop()
-        assert (report.in_flight, report.queued) == (2, 4)
-        assert not report.clean
+            assert (report.in_flight, report.queued) == (2, 4)
+            assert not report.clean
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

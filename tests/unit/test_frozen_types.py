@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections.abc as abc
 import sys
 import typing
 from abc import ABC, abstractmethod
+from collections import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -325,6 +325,16 @@ def test_a_failure_inside_a_nursery_is_classified_as_itself() -> None:
     assert end == 7.0
 
 
+def test_a_deadline_of_the_function_itself_is_a_timeout() -> None:
+    async def slow() -> None:
+        with trio.fail_after(2):
+            await trio.sleep_forever()
+
+    error, end = exhausted(slow)
+    assert error.failure.mode is FailureMode.TIMEOUT
+    assert end == 3 * 2 + 1 + 2
+
+
 def test_a_partial_is_named_by_its_function() -> None:
     async def fetch(page: int) -> Sequence[int]:
         raise KeyError(page)

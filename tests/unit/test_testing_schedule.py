@@ -200,16 +200,22 @@ def test_a_run_longer_than_its_horizon_hangs_and_a_shorter_one_does_not() -> Non
 
 
 def test_a_shielded_task_cannot_keep_a_hung_run_alive() -> None:
+    ended: list[str] = []
+
     async def shielded() -> None:
         try:
             with trio.CancelScope(shield=True):
                 await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
-                await trio.sleep_forever()
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    ended.append("clean-up")
 
     with pytest.raises(HangError):
         run_seeded(shielded, seed=1)
+    assert ended == ["clean-up"]
 
 
 def test_what_a_hung_run_raises_when_it_is_cut_is_the_cause() -> None:
@@ -242,7 +248,7 @@ from understudy.testing import HangError, run_seeded
 async def swallows():
     while True:
         try:
-            await trio.sleep(1)
+            await trio.sleep(1000)
         except trio.Cancelled:
             pass
 
@@ -307,6 +313,7 @@ async def main():
     import hypothesis
 
 run_seeded(main, seed=1)
+from trio._core import _run
 from hypothesis.internal.entropy import RANDOMS_TO_MANAGE
 print(_run._ALLOW_DETERMINISTIC_SCHEDULING)
 print(any(r is _run._r for r in RANDOMS_TO_MANAGE.values()))

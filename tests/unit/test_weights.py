@@ -71,6 +71,7 @@ def test_the_format_does_not_change_unnoticed() -> None:
         (changed(labels=[]), "has no labels"),
         (changed(vocabulary=["a", "a", "b"]), "names a feature twice"),
         (changed(vocabulary=["a", "b"]), "6 weights where 4 belong"),
+        (changed(vocabulary=["a", "b", "c", "d"]), "6 weights where 8 belong"),
         (changed(weights="no base64"), "w.json is not a weight file"),
         (changed(weights="AAAA"), "end inside a number"),
         (changed(weights="\u00e9"), "w.json is not a weight file"),

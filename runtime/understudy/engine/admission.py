@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from understudy_protocols.errors import AdmissionError
-from understudy_protocols.outcomes import RunStatus
-
 from understudy.engine.strand import Run
 from understudy.engine.waiting_line import WaitingLine
+from understudy_protocols.errors import AdmissionError
+from understudy_protocols.outcomes import RunStatus
 
 
 class Door:

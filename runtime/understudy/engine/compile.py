@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 import attrs
-from understudy_actors.mailbox import Mailbox
-from understudy_protocols.failures import Cause, Failure, StepError
-from understudy_protocols.frozen import FrozenMap, freeze
-from understudy_protocols.state import OrchestrationState
 
 from understudy.engine.asking import ask
 from understudy.engine.detours import CascadeOp, ChildOp, RepeatOp, RouteOp
@@ -23,7 +19,7 @@ from understudy.engine.flow import Flow, Then
 from understudy.engine.pauses import PauseOp
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage, Strand
-from understudy.routing.policy import Decision, as_step
+from understudy.workflows.policy import Decision, as_step
 from understudy.workflows.context import Context
 from understudy.workflows.nodes import (
     AnyWorkflow,
@@ -40,6 +36,10 @@ from understudy.workflows.nodes import (
 )
 from understudy.workflows.plan import Plan, PlanNode
 from understudy.workflows.step import Step
+from understudy_actors.mailbox import Mailbox
+from understudy_protocols.failures import Cause, Failure, StepError
+from understudy_protocols.frozen import freeze
+from understudy_protocols.state import OrchestrationState
 
 State = OrchestrationState[object]
 
@@ -72,7 +72,9 @@ def compile_plan(plan: Plan, flow: Flow, max_runs: int, complete: Then) -> Compi
             state = state.with_frozen_output(root.label, value)
         complete(strand, state, value)
 
-    entry = compiler.node(root, at_end, lambda strand, state: complete(strand, state, None))
+    entry = compiler.node(
+        root, at_end, lambda strand, state: complete(strand, state, None)
+    )
     return Compiled(plan, entry, tuple(reversed(compiler.steps)))
 
 
@@ -172,17 +174,13 @@ class _Compiler:
         self, plan: PlanNode, node: Parallel[object, object, object], then: Then
     ) -> Target:
         shape = _ParallelShape([(p.label, self._branch(p)) for p in plan.children])
-        return FanOut(
-            self.flow, plan.path, shape, node.join, node.max_concurrent, then
-        )
+        return FanOut(self.flow, plan.path, shape, node.join, node.max_concurrent, then)
 
     def _each(
         self, plan: PlanNode, node: Each[object, object, object], then: Then
     ) -> Target:
         shape = _EachShape(plan.path, _items(node), self._branch(plan.children[0]))
-        return FanOut(
-            self.flow, plan.path, shape, node.join, node.max_concurrent, then
-        )
+        return FanOut(self.flow, plan.path, shape, node.join, node.max_concurrent, then)
 
     def _route(
         self, plan: PlanNode, node: Route[object, object, object], then: Then
@@ -193,9 +191,7 @@ class _Compiler:
         def take(strand: Strand, state: State, decision: object) -> None:
             assert isinstance(decision, Decision), "a router step gives decisions"
             if self.flow.observers:
-                self.flow.tell(
-                    "decided", strand, path=plan.path, detail=str(decision)
-                )
+                self.flow.tell("decided", strand, path=plan.path, detail=str(decision))
             route.take(strand, state, decision.route)
 
         router = as_step(node.name, node.policy, tuple(branches))
@@ -313,13 +309,8 @@ def _source(
     function = source
 
     def call(strand: Strand, state: State) -> object:
-        context = Context[object](
-            state,
-            FrozenMap(dict.fromkeys(state.outputs, True)),
-            strand.item,
-            strand.previous,
-            strand.round,
-        )
+        needs = dict.fromkeys(state.outputs, True)
+        context = Context(state, needs, strand)
         return ask(where, function, context)
 
     return call

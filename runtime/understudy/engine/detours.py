@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from understudy_protocols.failures import Failure
-from understudy_protocols.state import OrchestrationState
-
 from understudy.engine.asking import ask
 from understudy.engine.fan_out import Target
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Strand
+from understudy_protocols.failures import Failure
+from understudy_protocols.state import OrchestrationState
 
 
 class _Detouring(Protocol):
@@ -90,7 +89,9 @@ class RouteOp:
         self.branches = branches
         self.then = then
 
-    def take(self, strand: Strand, state: OrchestrationState[object], label: str) -> None:
+    def take(
+        self, strand: Strand, state: OrchestrationState[object], label: str
+    ) -> None:
         """Lead the strand through the branch called *label*."""
         inner = Detour(self, strand, state).begin(label)
         self.branches[label].enter(inner, state)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from understudy_protocols.failures import Cause, Failure
-from understudy_protocols.outcomes import Outcome
-from understudy_protocols.state import OrchestrationState
-
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Strand
 from understudy.workflows.joins import AllOf, Join, Verdict
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.outcomes import Outcome
+from understudy_protocols.state import OrchestrationState
 
 
 class Target(Protocol):
@@ -190,9 +189,7 @@ class FanOutFork:
         """Return the results in the branches' order, losers included."""
         if len(self.results) == len(self.branches) and self.op.plain:
             return self.results
-        return {
-            label: self.results.get(label, _LOSER) for label, _, _ in self.branches
-        }
+        return {label: self.results.get(label, _LOSER) for label, _, _ in self.branches}
 
 
 _NO_ITEM: object = object()

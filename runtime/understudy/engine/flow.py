@@ -6,15 +6,17 @@ the next place in the same breath, and no task coordinates.
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
 
+import trio
+
+from understudy.engine.strand import Run, StepEntry, Strand
+from understudy.events import EventKind, RunEvent
 from understudy_actors.watchdog import Cut, Watchdog
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
-
-from understudy.engine.strand import Run, StepEntry, Strand
-from understudy.events import EventKind, RunEvent
 
 Then = Callable[[Strand, OrchestrationState[object], object], None]
 """What follows a node: takes the strand, the state and the node's value."""
@@ -28,16 +30,23 @@ class Flow:
       on_settled: called when a run is over and nothing of it is in hand.
 
     Attributes:
+      now: the clock; seconds.
+      context: the context that the runtime was entered in.
       observers: called with every event; checked before an event is made.
     """
 
-    def __init__(
-        self, watchdog: Watchdog, on_settled: Callable[[Run], None]
-    ) -> None:
+    def __init__(self, watchdog: Watchdog, on_settled: Callable[[Run], None]) -> None:
         self.watchdog = watchdog
         self.now = watchdog.now
+        self.context = contextvars.copy_context()
         self.on_settled = on_settled
         self.observers: list[Callable[[RunEvent], None]] = []
+
+    def enter_system(self) -> None:
+        """Take clock and context from the trio program that this runs in."""
+        # Asked once, and not through trio's front door at every step.
+        self.now = self.watchdog.now = trio.lowlevel.current_clock().current_time
+        self.context = contextvars.copy_context()
 
     # --- strands -----------------------------------------------------------
 
@@ -83,7 +92,11 @@ class Flow:
         strand.waiting = self.watchdog.call_at(self.now() + delay, due)
 
     def pass_on(
-        self, then: Then, strand: Strand, state: OrchestrationState[object], value: object
+        self,
+        then: Then,
+        strand: Strand,
+        state: OrchestrationState[object],
+        value: object,
     ) -> None:
         """Follow a node that was done at once.
 
@@ -203,5 +216,3 @@ class Flow:
     def _show(self, event: RunEvent) -> None:
         for observer in tuple(self.observers):
             observer(event)
-
-

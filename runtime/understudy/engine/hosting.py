@@ -5,19 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 
 import trio
-from understudy_actors.restart_window import RestartWindow
-from understudy_actors.step_actor import StepActor, Worker
-from understudy_actors.supervisor import supervisor_child
-from understudy_protocols.errors import RestartIntensityError
-from understudy_protocols.failures import Cause, Failure
-from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.state import OrchestrationState
-from understudy_protocols.supervision import (
-    ChildSpec,
-    Life,
-    Restart,
-    SupervisorSpec,
-)
 
 from understudy.engine.compile import Compiled, compile_plan
 from understudy.engine.flow import Flow
@@ -26,7 +13,22 @@ from understudy.engine.step_op import StepOp
 from understudy.engine.step_work import StatefulWork, StepWork
 from understudy.engine.strand import Drawn, Run, StepMessage, Strand
 from understudy.workflows.attempt import Attempt
+from understudy.workflows.inputs import admit
 from understudy.workflows.plan import Plan
+from understudy_actors.restart_window import RestartWindow
+from understudy_actors.step_actor import StepActor, Worker
+from understudy_actors.supervisor import supervisor_child
+from understudy_protocols.errors import RestartIntensityError
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.frozen_types import immutable
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Life,
+    Restart,
+    SupervisorSpec,
+)
 
 WORKER_RESTARTS = (3, 5.0)
 """Broken workers that one step may replace, in so many seconds."""
@@ -43,7 +45,17 @@ class Hosted:
         self.flow = flow
         self.max_runs = max_runs
         self._around = around
+        self._admitted: set[type] = set()
         self.compiled: Compiled = compile_plan(plan, flow, max_runs, self._complete)
+
+    def admit(self, given: object) -> object:
+        """Return the input of a run, frozen and of the declared type."""
+        if type(given) in self._admitted:
+            return given
+        frozen = admit(given, self.plan.input_type, f"the input of {self.name}")
+        if frozen is given and type(given) in immutable:
+            self._admitted.add(type(given))
+        return frozen
 
     def begin(self, run: Run) -> None:
         """Set *run* going from its accepted state."""
@@ -65,7 +77,7 @@ class Hosted:
     def attempt(self, op: StepOp, message: StepMessage, worker: Worker) -> Drawn:
         """See `StepHost`."""
         post = AttemptPost(self._around, op, message, worker)
-        return Attempt[object](post, message.number)
+        return Attempt(post, message.number)
 
     # The actors
 
@@ -89,8 +101,7 @@ class Hosted:
                 life.path,
                 op.mailbox,
                 self._work_of(op),
-                max_concurrent=op.step.max_concurrent
-                or int(op.mailbox.capacity),
+                max_concurrent=op.step.max_concurrent or int(op.mailbox.capacity),
                 window=RestartWindow(*WORKER_RESTARTS),
                 watchdog=self.flow.watchdog,
                 nursery=nursery(),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from understudy.engine.flow import Flow, Then
+from understudy.engine.strand import Run, Strand
 from understudy_actors.watchdog import Timer
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
-
-from understudy.engine.flow import Flow, Then
-from understudy.engine.strand import Run, Strand
 
 
 class PauseOp:
@@ -48,7 +47,9 @@ class OpenPause:
 
     __slots__ = ("key", "op", "state", "strand", "timer")
 
-    def __init__(self, op: PauseOp, strand: Strand, state: OrchestrationState[object]) -> None:
+    def __init__(
+        self, op: PauseOp, strand: Strand, state: OrchestrationState[object]
+    ) -> None:
         self.op = op
         self.strand = strand
         self.state = state

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from understudy.engine.flow import Flow, Then
+from understudy.engine.strand import StepMessage, Strand
+from understudy.workflows.step import UNDECLARED, Step
+from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
 from understudy_protocols.errors import ActorStoppedError
 from understudy_protocols.failures import Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.frozen_types import immutable
 from understudy_protocols.state import OrchestrationState
-
-from understudy.engine.flow import Flow, Then
-from understudy.engine.strand import StepMessage, Strand
-from understudy.workflows.step import UNDECLARED, Step
-from understudy.workflows.types import matches, type_name
 
 State = OrchestrationState[object]
 
@@ -28,6 +27,7 @@ class StepOp:
         want of room.
       then: follows with the step's value.
       skip: follows when the step did not run.
+      admitted: types whose every value is frozen and of the declared class.
       down: why the step takes no more messages, once its actor has given up.
     """
 
@@ -46,37 +46,36 @@ class StepOp:
         self.step = step
         self.needs = needs
         self.mailbox = mailbox
+        self._put = mailbox.put_nowait
         self.then = then
         self.skip = skip
         self.down: Failure | None = None
         self.declared = step.output_type
-        self._admitted: set[type] = set()
+        self.admitted: set[type] = set()
 
     def enter(self, strand: Strand, state: State) -> None:
         """Send the strand's message to the step's actor."""
-        if self.down is not None:
-            self.flow.fail_soon(strand, self.down)
-        else:
-            self.mailbox.put_nowait(StepMessage(strand, state))
+        try:
+            self._put(StepMessage(strand, state))
+        except ActorStoppedError as error:
+            self.flow.fail_soon(strand, self.down or Failure.from_error(error))
 
     def again(self, message: StepMessage) -> None:
         """Put a message back, ahead of all that have not been begun."""
         try:
             self.mailbox.put_front(message)
         except ActorStoppedError as error:
-            self.flow.fail(
-                message.strand, Failure.from_error(error, where=self.path)
-            )
+            self.flow.fail(message.strand, Failure.from_error(error, where=self.path))
 
     def admit(self, value: object) -> object:
         """Return what the step gave, frozen and found to be what it declares.
+
+        Not called for values of a type that is `admitted` already.
 
         Raises:
           NotFrozenError: it can change, and says where.
           StepError: it is something else than declared.
         """
-        if type(value) in self._admitted:
-            return value
         frozen = freeze(value, self.path)
         if (
             self.declared is not UNDECLARED
@@ -89,8 +88,7 @@ class StepOp:
                 cause=Cause.SCHEMA,
             )
         if type(frozen) in immutable:
-            # Every value of such a type is frozen, and of the declared class.
-            self._admitted.add(type(frozen))
+            self.admitted.add(type(frozen))
         return frozen
 
     def give_up(self, failure: Failure) -> None:

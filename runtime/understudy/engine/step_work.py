@@ -7,23 +7,24 @@ pass through `StepWork.handle`; everything else stands in functions of its own.
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Protocol, cast
 
 import attrs
 import trio
+
+from understudy.engine.asking import ask
+from understudy.engine.driving import drive
+from understudy.engine.step_op import StepOp
+from understudy.engine.strand import Drawn, StepEntry, StepMessage, Strand
+from understudy.workflows.context import Context
+from understudy.workflows.step import StatefulStep
 from understudy_actors.step_actor import Worker
 from understudy_actors.watchdog import Cut
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.retry import Retry, decide
 from understudy_protocols.usage import Usage
-
-from understudy.engine.asking import ask
-from understudy.engine.step_op import StepOp
-from understudy.engine.strand import Drawn, StepEntry, StepMessage
-from understudy.workflows.context import Context
-from understudy.workflows.step import StatefulStep
 
 _NEVER = math.inf
 
@@ -51,12 +52,12 @@ class StepWork:
         step = op.step
         self.op = op
         self.host = host
-        self.body: Body = _threaded(step.call) if step.thread else cast("Body", step.call)
+        self.body: Body = (
+            _threaded(step.call) if step.thread else cast("Body", step.call)
+        )
         self.takes_attempt = step.takes_attempt
         self.timeout = step.retry.timeout_seconds
-        self.plain = (
-            step.when is None and step.timeout == _NEVER and not step.min_time
-        )
+        self.plain = step.when is None and step.timeout == _NEVER and not step.min_time
 
     async def setup(self) -> None:
         """Nothing to set up."""
@@ -86,45 +87,45 @@ class StepWork:
                 flow.watchdog.push(slot)
             if flow.observers:
                 self._tell_started(message)
-            context = Context(
-                message.state, op.needs, strand.item, strand.previous, strand.round
-            )
-            run = strand.run.context.copy().run
+            context = strand.run.context
             try:
                 if self.takes_attempt:
-                    attempt = self.host.attempt(op, message, worker)
-                    strand.attempt = attempt
-                    coroutine = self.body(context, attempt)
+                    strand.attempt = attempt = self.host.attempt(op, message, worker)
+                    coroutine = self.body(
+                        Context(message.state, op.needs, strand), attempt
+                    )
                 else:
-                    coroutine = self.body(context)
-                try:
-                    trap = run(coroutine.send, None)
-                except StopIteration as stop:
-                    value: object = stop.value
+                    coroutine = self.body(Context(message.state, op.needs, strand))
+                if context is None:
+                    value = await coroutine
                 else:
-                    value = await _resume(run, coroutine, trap)
-                value = op.admit(value)
+                    value = await drive(context.copy(), coroutine)
+                if type(value) not in op.admitted:
+                    value = op.admit(value)
             except Exception as error:
                 if slot.fired is not None or isinstance(error, op.step.restart_on):
                     raise
-                if worker.lost:
-                    return
-                slot.deadline = _NEVER
-                strand.worker = None
-                if strand.ended:
-                    flow.let_go(strand.run)
+                if not self._let_go(strand, worker):
                     return
                 again = self._failed(message, error)
                 continue
-            if worker.lost:
-                return
-            slot.deadline = _NEVER
-            strand.worker = None
-            if strand.ended:
-                flow.let_go(strand.run)
-                return
-            self._succeeded(message, value)
+            if copy_context() != flow.context:
+                # What a step sets is its own: the next message gets a new worker.
+                worker.spent = True
+            if self._let_go(strand, worker):
+                self._succeeded(message, value)
             return
+
+    def _let_go(self, strand: Strand, worker: Worker) -> bool:
+        """Take the strand out of the worker's hand; whether it is to go on."""
+        if worker.lost:
+            return False
+        worker.slot.deadline = _NEVER
+        strand.worker = None
+        if strand.ended:
+            self.op.flow.let_go(strand.run)
+            return False
+        return True
 
     # --- how it ends -------------------------------------------------------
 
@@ -304,9 +305,7 @@ class StepWork:
                 strand, message.state, message.number, message.attempts, op.due(now)
             )
         if step.when is not None and message.number == 1:
-            context = Context[object](
-                message.state, op.needs, strand.item, strand.previous, strand.round
-            )
+            context = Context(message.state, op.needs, strand)
             wanted = ask(f"{op.path}: when", step.when, context)
             if isinstance(wanted, Failure):
                 self._after_failure(message, wanted, final=True)
@@ -380,33 +379,8 @@ class StatefulWork(StepWork):
             await teardown()
 
 
-@types.coroutine
-def _resume(
-    run: Callable[..., object],
-    coroutine: Coroutine[object, object, object],
-    trap: object,
-) -> Generator[object, object, object]:
-    """Drive a coroutine that has begun, each stretch in the run's context.
-
-    Source: PEP 380, less what a coroutine does not need.
-    """
-    while True:
-        try:
-            sent = yield trap
-        except BaseException as error:  # noqa: BLE001 - handed on, not handled
-            go, argument = cast("Callable[..., object]", coroutine.throw), error
-        else:
-            go, argument = cast("Callable[..., object]", coroutine.send), sent
-        try:
-            trap = run(go, argument)
-        except StopIteration as stop:
-            return stop.value
-
-
 def _threaded(function: Callable[..., object]) -> Body:
     async def in_thread(*arguments: object) -> object:
         return await trio.to_thread.run_sync(function, *arguments)
 
     return in_thread
-
-

@@ -16,14 +16,14 @@ from typing import Protocol
 
 import msgspec
 import trio
+
+from understudy.budgets import RunBudget
 from understudy_actors.step_actor import Worker
 from understudy_actors.watchdog import Timer
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
-
-from understudy.budgets import RunBudget
 
 
 class Fork(Protocol):
@@ -163,6 +163,8 @@ class Run(Strand):
     Attributes:
       id: its identity, unique in the runtime.
       status: where it stands.
+      context: the variables that its submitter had set; None if no others than
+        when the runtime was entered.
       deadline: when its active time is over; seconds on the system's clock,
         infinite without one.  Meaningless while `remaining` is set.
       remaining: the active time left while its clock stands still.
@@ -233,7 +235,7 @@ class Run(Strand):
         self.remaining: float | None = None
         self.expiry: Timer | None = None
         self.hard_expiry: Timer | None = None
-        self.context: contextvars.Context = contextvars.copy_context()
+        self.context: contextvars.Context | None = None
         self.lingering = 0
         self.leaves = 1
         self.paused = 0

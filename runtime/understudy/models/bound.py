@@ -194,9 +194,7 @@ class BoundModel:
                 await self._go_on_after(read, started, NO_USAGE)
                 repairs = 0
                 messages = base.messages
-            request = attrs.evolve(
-                base, messages=messages, key=self._scope.call_key()
-            )
+            request = attrs.evolve(base, messages=messages, key=self._scope.call_key())
 
     async def _answered(self, request: ModelRequest) -> ModelReply:
         """Return a complete reply, having tried again where that can help."""
@@ -277,9 +275,7 @@ class BoundModel:
                 cause=Cause.BUDGET,
                 model=self.name,
             )
-        usage = Usage(
-            calls=1, input_tokens=read, output_tokens=request.max_tokens or 0
-        )
+        usage = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens or 0)
         return attrs.evolve(usage, cost_micros=price.cost(usage))
 
     def _priced(self, usage: Usage) -> Usage:
@@ -315,8 +311,7 @@ def _asking_to_mend(
         Message.of("assistant", reply.text),
         Message.of(
             "user",
-            f"That cannot be used: {error}. Answer again with the JSON alone, "
-            "mended.",
+            f"That cannot be used: {error}. Answer again with the JSON alone, mended.",
         ),
     )
 

@@ -61,7 +61,9 @@ class LocalModel:
         self._price = price
         if takes == "text":
             on_text = cast("Callable[[str], object]", func)
-            self._answer = lambda request: on_text(user_text(request))
+            self._answer: Callable[[ModelRequest], object] = lambda request: on_text(
+                user_text(request)
+            )
         else:
             self._answer = cast("Callable[[ModelRequest], object]", func)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from collections.abc import Set as AbstractSet
+from typing import cast
 
 import attrs
 import msgspec
@@ -101,7 +102,7 @@ async def stream_whole(
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return dict(value.items())
+        return dict(cast("Mapping[object, object]", value))
     if isinstance(value, AbstractSet):
-        return sorted(value, key=repr)
+        return sorted(cast("AbstractSet[object]", value), key=repr)
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")

@@ -50,7 +50,9 @@ def decode(text: str, kind: type[T]) -> Decoded[T]:
     cause = (
         Cause.SCHEMA if isinstance(first, msgspec.ValidationError) else Cause.MALFORMED
     )
-    raise ModelError(f"the answer is not what was asked for: {first}", cause=cause) from first
+    raise ModelError(
+        f"the answer is not what was asked for: {first}", cause=cause
+    ) from first
 
 
 @functools.cache

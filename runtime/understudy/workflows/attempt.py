@@ -6,12 +6,11 @@ import logging
 import random
 from typing import Generic, Protocol, TypeVar, cast
 
+from understudy.budgets import Hold
+from understudy.models.bound import BoundModels
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import NO_USAGE, Usage
-
-from understudy.budgets import Hold
-from understudy.models.bound import BoundModels
 
 Deps_co = TypeVar("Deps_co", covariant=True)
 
@@ -218,5 +217,3 @@ class Attempt(Generic[Deps_co]):
     def final(self, error: BaseException) -> None:
         """Take note that *error* is the last word of a call."""
         self._final = error
-
-

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Never, TypeAlias, TypeVar, overload
 
-from understudy_protocols.errors import ConfigError
-from understudy_protocols.outcomes import Outcome
-
+from understudy.workflows.policy import Policy
 from understudy.workflows.context import Context
 from understudy.workflows.joins import AllOf, Join, Tolerant, all_of
 from understudy.workflows.nodes import (
@@ -25,13 +23,16 @@ from understudy.workflows.nodes import (
     Parallel,
     Pause,
     Repeat,
+    Route,
     Sequence,
     Workflow,
 )
 from understudy.workflows.seed_steps import Runnable, as_node
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.outcomes import Outcome
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+I = TypeVar("I")
+O = TypeVar("O")
 D = TypeVar("D")
 T = TypeVar("T")
 J = TypeVar("J")
@@ -137,19 +138,21 @@ def sequence(
     name: str = ...,
 ) -> Sequence[I, O, D]: ...
 @overload
-def sequence(*nodes: Workflow[I, object, D], name: str = ...) -> Sequence[I, object, D]: ...
+def sequence(
+    *nodes: Workflow[I, object, D], name: str = ...
+) -> Sequence[I, object, D]: ...
 @overload
 def sequence(*nodes: Runnable, name: str = ...) -> Sequence[Never, object, Never]: ...
-def sequence(
-    *nodes: Runnable, name: str = GROUPING
-) -> Sequence[Never, object, Never]:
+def sequence(*nodes: Runnable, name: str = GROUPING) -> Sequence[Never, object, Never]:
     """Run nodes one after another; the value is that of the last.
 
     A sequence inside a sequence shares its scope: names inside it are visible
     to what comes after.  Its own value is visible only if it was given a name.
     """
     if not nodes:
-        raise ConfigError("a sequence of nothing has no value; give it one node or more")
+        raise ConfigError(
+            "a sequence of nothing has no value; give it one node or more"
+        )
     return Sequence(name=name, nodes=tuple(as_node(node) for node in nodes))
 
 
@@ -268,6 +271,36 @@ def each(
 
 
 @overload
+def route(
+    policy: Policy[I], /, *, name: str = ..., **branches: Workflow[I, O, D]
+) -> Route[I, O, D]: ...
+@overload
+def route(
+    policy: Policy[J], /, *, name: str = ..., **branches: Runnable
+) -> Route[Never, object, Never]: ...
+def route(
+    policy: Policy[Never], /, *, name: str = "route", **branches: Runnable
+) -> Route[Never, object, Never]:
+    """Lead a run through one of several branches; the value is that branch's.
+
+    Args:
+      policy: decides, from a context that shows all that is in scope; a
+        `RoutingPolicy`, or a function that returns a label or a `Decision`.
+        It may be async.
+      branches: what it chooses among, by label.
+    """
+    if not branches:
+        raise ConfigError("route() needs one branch or more: route(policy, simple=...)")
+    return Route(
+        name=name,
+        policy=policy,
+        branches=MappingProxyType(
+            {label: as_node(branch) for label, branch in branches.items()}
+        ),
+    )
+
+
+@overload
 def cascade(
     *tiers: Workflow[I, O, D], accept: Callable[[O], bool], name: str = ...
 ) -> Cascade[I, O, D]: ...
@@ -370,7 +403,9 @@ def pause(
     if timeout is not None and not timeout > 0:
         raise ConfigError(f"pause {name!r} cannot wait {timeout!r} seconds")
     if default is not _NO_DEFAULT and timeout is None:
-        raise ConfigError(f"pause {name!r} has a default but no timeout to use it after")
+        raise ConfigError(
+            f"pause {name!r} has a default but no timeout to use it after"
+        )
     return Pause(
         name=name,
         output=output,
@@ -384,21 +419,21 @@ def pause(
 def child(
     workflow: Workflow[I, O, D],
     *,
-    input: Workflow[Never, I, Never],  # noqa: A002
+    input: Workflow[Never, I, Never],
     name: str | None = ...,
 ) -> Child[object, O, D]: ...
 @overload
 def child(
     workflow: Workflow[I, O, D],
     *,
-    input: Callable[[Context[J]], I],  # noqa: A002
+    input: Callable[[Context[J]], I],
     name: str | None = ...,
 ) -> Child[J, O, D]: ...
 @overload
 def child(
     workflow: Workflow[I, O, D],
     *,
-    input: str,  # noqa: A002
+    input: str,
     name: str | None = ...,
 ) -> Child[object, O, D]: ...
 @overload

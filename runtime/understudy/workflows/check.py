@@ -12,16 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Never
 
 import attrs
-from understudy_protocols.errors import (
-    DuplicateNameError,
-    MissingInputError,
-    TooLargeError,
-    TypeMismatchError,
-    UnboundedLoopError,
-    UnknownStepError,
-    UnreachableBranchError,
-)
-from understudy_protocols.frozen import FrozenMap
 
 from understudy.workflows.nodes import (
     AnyWorkflow,
@@ -48,6 +38,16 @@ from understudy.workflows.types import (
     type_name,
     value_map,
 )
+from understudy_protocols.errors import (
+    DuplicateNameError,
+    MissingInputError,
+    TooLargeError,
+    TypeMismatchError,
+    UnboundedLoopError,
+    UnknownStepError,
+    UnreachableBranchError,
+)
+from understudy_protocols.frozen import FrozenMap
 
 MAX_DEPTH = 100
 """Nodes inside nodes; deeper than anybody reads."""
@@ -153,7 +153,7 @@ def _visit(
     def made(
         children: tuple[PlanNode, ...],
         output_type: object,
-        needs: Mapping[str, bool] = FrozenMap({}),  # noqa: B008 - immutable
+        needs: Mapping[str, bool] = FrozenMap({}),
         certain: bool = True,
     ) -> PlanNode:
         return PlanNode(
@@ -229,9 +229,7 @@ def _in_sequence(
         yield made
 
 
-def _declare(
-    node: Step[Never, object, Never], path: str, around: _Around
-) -> None:
+def _declare(node: Step[Never, object, Never], path: str, around: _Around) -> None:
     """Take note of the input and the dependencies that a step declares."""
     if node.input_type is not UNDECLARED:
         both = narrower(around.input_type, node.input_type)
@@ -252,18 +250,14 @@ def _resolve_needs(
 ) -> Mapping[str, bool]:
     if node.needs is None:
         return _all_visible(scope)
-    return FrozenMap(
-        dict(_resolve(need, path, scope, around) for need in node.needs)
-    )
+    return FrozenMap(dict(_resolve(need, path, scope, around) for need in node.needs))
 
 
 def _all_visible(scope: _Scope) -> Mapping[str, bool]:
     return FrozenMap({n: v.certain for n, v in scope.all().items()})
 
 
-def _resolve(
-    need: Need, path: str, scope: _Scope, around: _Around
-) -> tuple[str, bool]:
+def _resolve(need: Need, path: str, scope: _Scope, around: _Around) -> tuple[str, bool]:
     """Return the name of a need, and whether its value must exist."""
     optional = isinstance(need, Maybe)
     target = need.node if isinstance(need, Maybe) else need
@@ -332,9 +326,7 @@ def _child(
         assert found is not None, "a resolved need is in scope"
         given, needs[name] = found.type, certain
     within = _Around(around.everything, deps_types=around.deps_types)
-    inner: PlanNode = part(
-        node.workflow, node.workflow.name, _Scope(), 1, within
-    )
+    inner: PlanNode = part(node.workflow, node.workflow.name, _Scope(), 1, within)
     if not fits(given, within.input_type):
         raise TypeMismatchError(
             path,

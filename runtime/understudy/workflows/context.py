@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, Never, TypeVar, overload
-
-from understudy_protocols.state import ORIGINAL_INPUT, OrchestrationState
+from typing import Generic, Never, Protocol, TypeVar, overload
 
 from understudy.workflows.nodes import Maybe, Workflow
+from understudy_protocols.state import ORIGINAL_INPUT, OrchestrationState
 
 In_co = TypeVar("In_co", covariant=True)
 T = TypeVar("T")
@@ -15,40 +14,54 @@ T = TypeVar("T")
 _ABSENT = object()
 
 
+class Place(Protocol):
+    """Where in its run a step stands."""
+
+    item: object
+    previous: object
+    round: int
+
+
 class Context(Mapping[str, object], Generic[In_co]):
     """A read-only view of a run's state, as wide as the step's `needs`.
 
     As a mapping it holds ``"original_input"`` and each needed output under its
     name.  Index it with the node itself to get the value with its type.
-
-    Attributes:
-      item: the item of the innermost `each` around the step, else None.
-      previous: the last round's value of the innermost `repeat` around the
-        step; None in the first round and outside.
-      round: the number of that round, from 1; 0 outside.
     """
 
-    __slots__ = ("_needs", "_state", "item", "previous", "round")
+    __slots__ = ("_needs", "_place", "_state")
 
     def __init__(
         self,
         state: OrchestrationState[In_co],
         needs: Mapping[str, bool],
-        item: object = None,
-        previous: object = None,
-        round: int = 0,  # noqa: A002 - the field's own word
+        place: Place,
     ) -> None:
         """Make the view of *state* that a step with these *needs* gets.
 
         Args:
           needs: the names that may be read; the value says whether the output
             must exist.
+          place: where in its run the step stands.
         """
         self._state = state
         self._needs = needs
-        self.item = item
-        self.previous = previous
-        self.round = round
+        self._place = place
+
+    @property
+    def item(self) -> object:
+        """The item of the innermost `each` around the step, else None."""
+        return self._place.item
+
+    @property
+    def previous(self) -> object:
+        """The last round's value of the innermost `repeat`; None in the first."""
+        return self._place.previous
+
+    @property
+    def round(self) -> int:
+        """The number of that round, from 1; 0 outside of a `repeat`."""
+        return self._place.round
 
     @property
     def input(self) -> In_co:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 
 import msgspec
-from understudy_protocols.errors import SetupError
-from understudy_protocols.frozen import freeze, thaw
 
 from understudy.workflows.step import UNDECLARED
 from understudy.workflows.types import matches, type_name
+from understudy_protocols.errors import SetupError
+from understudy_protocols.frozen import freeze, thaw
 
 T = TypeVar("T")
 
@@ -60,9 +60,13 @@ def structure(plain: object, declared: object, what: str) -> object:
     if declared is UNDECLARED or declared is object:
         return plain
     try:
-        return cast("object", msgspec.convert(plain, type=cast("type[object]", declared)))
+        return cast(
+            "object", msgspec.convert(plain, type=cast("type[object]", declared))
+        )
     except msgspec.ValidationError as error:
-        raise InputError(what, f"does not fit {type_name(declared)}: {error}") from error
+        raise InputError(
+            what, f"does not fit {type_name(declared)}: {error}"
+        ) from error
 
 
 def _fits(value: object, declared: object) -> bool:

@@ -11,6 +11,7 @@ import enum
 from typing import Literal
 
 import attrs
+
 from understudy_protocols.errors import ConfigError
 
 JoinKind = Literal["all_of", "best_effort", "quorum", "first_success"]

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Never, Self, TypeAlias, TypeVar
 
 import attrs
-from understudy_protocols.errors import ConfigError
 
 from understudy.workflows.joins import Join
+from understudy_protocols.errors import ConfigError
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 Deps = TypeVar("Deps", contravariant=True)
+
 
 @attrs.frozen(eq=False)
 class Workflow(Generic[In, Out, Deps]):

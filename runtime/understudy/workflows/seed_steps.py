@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from understudy_protocols.errors import ConfigError
-from understudy_protocols.failures import Cause, StepError
-from understudy_protocols.state import OrchestrationState
-
 from understudy.workflows.context import Context
 from understudy.workflows.nodes import AnyWorkflow, Need, Workflow
 from understudy.workflows.step import Step
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.failures import Cause, StepError
+from understudy_protocols.state import OrchestrationState
 
 
 @runtime_checkable

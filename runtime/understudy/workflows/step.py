@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, Literal, Never, Protocol, TypeVar, overload
 
 import attrs
-from understudy_protocols.errors import ConfigError
-from understudy_protocols.frozen import declared_type_problem
-from understudy_protocols.retry import RetryConfig
 
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
 from understudy.workflows.nodes import Deps, In, Maybe, Need, Out, Workflow
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.frozen import declared_type_problem
+from understudy_protocols.retry import RetryConfig
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+I = TypeVar("I")
+O = TypeVar("O")
 D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
 
@@ -101,7 +101,9 @@ class ThreadStepDecorator(Protocol):
     """What ``step(thread=True)`` returns: makes a step of a plain function."""
 
     @overload
-    def __call__(self, function: Callable[[Context[I]], O], /) -> Step[I, O, object]: ...
+    def __call__(
+        self, function: Callable[[Context[I]], O], /
+    ) -> Step[I, O, object]: ...
     @overload
     def __call__(
         self, function: Callable[[Context[I], Attempt[D]], O], /
@@ -109,9 +111,7 @@ class ThreadStepDecorator(Protocol):
 
 
 @overload
-def step(
-    function: Callable[[Context[I]], Awaitable[O]], /
-) -> Step[I, O, object]: ...
+def step(function: Callable[[Context[I]], Awaitable[O]], /) -> Step[I, O, object]: ...
 @overload
 def step(
     function: Callable[[Context[I], Attempt[D]], Awaitable[O]], /
@@ -273,7 +273,9 @@ def _takes_attempt(function: Callable[..., object], label: str) -> bool:
     )
     parameters = inspect.signature(function).parameters.values()
     needed = [
-        p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty
+        p.name
+        for p in parameters
+        if p.kind in kinds and p.default is inspect.Parameter.empty
     ]
     keyword_only = [
         p.name
@@ -292,7 +294,9 @@ def _takes_attempt(function: Callable[..., object], label: str) -> bool:
 def _hints(function: Callable[..., object]) -> dict[str, object]:
     """Return the annotations that can be resolved; none if one of them cannot."""
     target = inspect.unwrap(function)
-    closure = inspect.getclosurevars(target).nonlocals if inspect.isfunction(target) else {}
+    closure = (
+        inspect.getclosurevars(target).nonlocals if inspect.isfunction(target) else {}
+    )
     try:
         return typing.get_type_hints(target, localns=dict(closure))
     except NameError:
@@ -319,7 +323,9 @@ def _seconds(what: str, label: str, value: float | None) -> float:
     if value is None:
         return math.inf
     if isinstance(value, bool) or not value > 0:
-        raise ConfigError(f"{what} of step {label!r} is {value!r}; give seconds above 0")
+        raise ConfigError(
+            f"{what} of step {label!r} is {value!r}; give seconds above 0"
+        )
     return value
 
 
@@ -328,7 +334,6 @@ def _permits(label: str, value: int | None) -> int | None:
         isinstance(value, bool) or not isinstance(value, int) or value < 1
     ):
         raise ConfigError(
-            f"max_concurrent of step {label!r} is {value!r}; "
-            "give a whole number from 1"
+            f"max_concurrent of step {label!r} is {value!r}; give a whole number from 1"
         )
     return value

@@ -10,10 +10,9 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 
-from understudy_protocols.outcomes import Outcome
-
 from understudy.workflows.joins import AllOf, Join
 from understudy.workflows.step import UNDECLARED
+from understudy_protocols.outcomes import Outcome
 
 
 def type_name(declared: object) -> str:

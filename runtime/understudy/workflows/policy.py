@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias, cast, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import attrs
-from understudy_protocols.failures import Cause, StepError
-from understudy_protocols.frozen import FrozenMap, freeze
 
 from understudy.workflows.context import Context
 from understudy.workflows.step import Step
+from understudy_protocols.failures import Cause, StepError
+from understudy_protocols.frozen import FrozenMap, freeze
+
+In = TypeVar("In")
 
 
 def _frozen_features(features: Mapping[str, object]) -> Mapping[str, object]:
@@ -52,10 +54,8 @@ class RoutingPolicy(Protocol):
 
 Policy: TypeAlias = (
     RoutingPolicy
-    | Callable[[Context[object]], str]
-    | Callable[[Context[object]], Decision]
-    | Callable[[Context[object]], Awaitable[str]]
-    | Callable[[Context[object]], Awaitable[Decision]]
+    | Callable[[Context[In]], str | Decision]
+    | Callable[[Context[In]], Awaitable[str | Decision]]
 )
 """What may decide: a policy object, or a function of the context."""
 

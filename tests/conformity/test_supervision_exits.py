@@ -1,0 +1,467 @@
+"""How ends are classified, and which of them call for a restart (S27 to S38)."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from functools import partial
+
+import pytest
+import trio
+from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
+
+from understudy_actors.supervisor import supervisor_child
+from understudy_actors.system import ActorSystem
+from understudy_protocols.errors import ChildEscalatedError, RuntimeFailed
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Escalate,
+    ExitKind,
+    Kill,
+    Life,
+    Restart,
+    Shutdown,
+    Start,
+)
+from understudy_protocols.supervision_records import (
+    ChildState,
+    Decision,
+    LifeState,
+)
+
+
+async def returns(life: Life) -> None:
+    life.ready()
+
+
+async def obeys(life: Life) -> None:
+    life.ready()
+    await life.wait_stop()
+
+
+async def shuts_down(life: Life) -> None:
+    life.ready()
+    raise Shutdown
+
+
+async def crashes(life: Life) -> None:
+    life.ready()
+    raise Boom
+
+
+async def times_out(life: Life) -> None:
+    life.ready()
+    with trio.fail_after(1.0):
+        await trio.sleep_forever()
+
+
+async def hangs(life: Life) -> None:
+    life.ready()
+    await trio.sleep_forever()
+
+
+async def never_ready(life: Life) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def cuts_itself(life: Life) -> None:
+    life.ready()
+    life.scope.cancel()  # type: ignore[attr-defined] # what a child does not see, but has
+    await trio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (returns, ExitKind.NORMAL),
+        (obeys, ExitKind.SHUTDOWN),
+        (shuts_down, ExitKind.SHUTDOWN),
+        (crashes, ExitKind.CRASH),
+        (times_out, ExitKind.TIMEOUT),
+        (hangs, ExitKind.KILLED),
+        (cuts_itself, ExitKind.KILLED),
+        (never_ready, ExitKind.START_FAILED),
+    ],
+)
+def test_s027_each_end_has_exactly_one_kind(code: Start, kind: ExitKind) -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", code, restart=Restart.TEMPORARY)
+        async with probe.system([]) as system:
+            if kind is ExitKind.START_FAILED:
+                with pytest.raises(Exception, match="did not start"):
+                    await system.root.start_child(child)
+            else:
+                await system.root.start_child(child)
+            await trio.sleep(2.0)
+        assert [end.kind for end in probe.ends("root/A")] == [kind]
+
+    run(main)
+
+
+def test_s027_a_supervisor_over_budget_ends_with_gave_up() -> None:
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), intensity=0)
+        below = supervisor_child("S", spec, restart=Restart.TEMPORARY)
+        async with probe.system([below]) as system:
+            await probe.crash_and_settle("A")
+            assert system.root.children() == ()
+        assert [end.kind for end in probe.ends("root/S")] == [ExitKind.GAVE_UP]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (returns, ExitKind.NORMAL),
+        (shuts_down, ExitKind.SHUTDOWN),
+        (crashes, ExitKind.CRASH),
+        (times_out, ExitKind.TIMEOUT),
+        (cuts_itself, ExitKind.KILLED),
+    ],
+)
+@pytest.mark.parametrize("restart", list(Restart))
+def test_s028_s029_s030_the_restart_type_decides(
+    code: Start, kind: ExitKind, restart: Restart
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+
+        async def once(life: Life) -> None:
+            await (code if life.number == 1 else obeys)(life)
+
+        async with probe.system([ChildSpec("A", once, restart=restart)]) as system:
+            await trio.sleep(2.0)
+            statuses = system.root.children()
+            if restart is Restart.TEMPORARY:
+                assert statuses == ()
+                again = ChildSpec("A", obeys, restart=Restart.TEMPORARY)
+                await system.root.start_child(again)
+            elif restart is Restart.PERMANENT or kind.abnormal:
+                assert statuses[0].incarnation == 2
+                assert statuses[0].state is ChildState.RUNNING
+            else:
+                assert statuses[0].state is ChildState.STOPPED
+                await system.root.restart_child("A")
+                assert system.root.children()[0].incarnation == 2
+
+    run(main)
+
+
+def test_s029_gave_up_of_a_transient_supervisor_is_restarted() -> None:
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), intensity=0)
+        below = supervisor_child("S", spec, restart=Restart.TRANSIENT)
+        async with probe.system([below]) as system:
+            await probe.crash_and_settle("A")
+            assert system.root.children()[0].incarnation == 2
+            assert probe.number("A") == 2
+
+    run(main)
+
+
+def test_s031_a_normal_end_of_a_permanent_child_spends_budget() -> None:
+    async def main() -> None:
+        probe = Probe()
+
+        async def scene() -> None:
+            async with probe.system(supervising(probe.child("A"), intensity=1)):
+                probe.finish("A")
+                await settle()
+                assert probe.number("A") == 2
+                probe.finish("A")
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed) as caught:
+            await scene()
+        assert caught.value.causes == ()
+
+    run(main)
+
+
+@pytest.mark.parametrize("escalates", [False, True])
+def test_s032_gave_up_of_a_temporary_child_is_reported_or_escalates(
+    escalates: bool,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), intensity=0)
+        below = supervisor_child(
+            "S", spec, restart=Restart.TEMPORARY, escalates=escalates
+        )
+        failure: BaseException | None = None
+        try:
+            async with probe.system([below]):
+                await probe.crash_and_settle("A")
+                await trio.lowlevel.checkpoint()
+        except RuntimeFailed as error:
+            failure = error
+        assert (failure is not None) is escalates
+        (end,) = probe.ends("root/S")
+        assert end.state is LifeState.CRASHED
+        assert end.decision is (Decision.GIVE_UP if escalates else Decision.FORGET)
+
+    run(main)
+
+
+def test_a_child_can_ask_its_supervisor_to_give_up() -> None:
+    async def main() -> None:
+        probe = Probe()
+        boom = Boom()
+        error = Escalate("hopeless")
+        error.__cause__ = boom
+
+        async def scene() -> None:
+            async with probe.system([probe.child("A"), probe.child("B")]):
+                probe.crash("A", error)
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed, match="root/A failed for good") as caught:
+            await scene()
+        assert caught.value.causes[0].__cause__ is error
+        assert isinstance(caught.value.causes[0], ChildEscalatedError)
+        assert probe.number("A") == 1
+
+    run(main)
+
+
+class Clean(Exception):
+    """Raised while cleaning up."""
+
+
+async def fails_in_nurseries(life: Life) -> None:
+    life.ready()
+
+    async def fail() -> None:
+        raise Boom("leaf")
+
+    async with trio.open_nursery() as outer, trio.open_nursery() as inner:
+        outer.start_soon(trio.sleep_forever)
+        inner.start_soon(fail)
+        await trio.sleep_forever()
+
+
+async def fails_twice(life: Life) -> None:
+    life.ready()
+    raise ExceptionGroup("two", [Boom("one"), ValueError("two")])
+
+
+async def fails_in_clean_up(life: Life) -> None:
+    life.ready()
+    try:
+        await trio.sleep_forever()
+    finally:
+        raise Clean
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s033_a_group_of_one_is_classified_by_its_leaf(seed: int) -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", fails_in_nurseries, restart=Restart.TEMPORARY)
+        async with probe.system([child]):
+            await settle()
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.CRASH
+        assert isinstance(end.cause, Boom)
+
+    run(main, seed)
+
+
+def test_s033_a_group_of_several_is_a_crash_that_carries_the_group() -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", fails_twice, restart=Restart.TEMPORARY)
+        async with probe.system([child]):
+            await settle()
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.CRASH
+        assert isinstance(end.cause, ExceptionGroup)
+        assert len(end.cause.exceptions) == 2
+
+    run(main)
+
+
+def test_s033_an_error_in_the_clean_up_after_a_cut_is_the_cause_of_the_cut() -> None:
+    async def main() -> None:
+        probe = Probe()
+        async with probe.system([ChildSpec("A", fails_in_clean_up, shutdown=1.0)]):
+            pass
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.KILLED
+        assert isinstance(end.cause, Clean)
+
+    run(main)
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s034_what_ends_the_process_ends_the_root_in_order(
+    interrupt: BaseException, deep: bool, seed: int
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = [probe.child("B"), probe.child("C"), probe.child("D")]
+        if deep:
+            inner = [supervisor_child("S", supervising(*inner))]
+
+        async def scene() -> None:
+            async with probe.system([probe.child("A"), *inner]):
+                probe.crash("C", interrupt)
+                await trio.sleep_forever()
+
+        with pytest.raises(type(interrupt)) as caught:
+            await scene()
+        assert caught.value is interrupt
+        assert probe.log[4:] == ["end C", "stop D", "stop B", "stop A"]
+
+    run(main, seed)
+
+
+def test_s034_also_when_it_comes_during_the_stop() -> None:
+    async def ends_it(life: Life) -> None:
+        life.ready()
+        await life.wait_stop()
+        raise SystemExit(7)
+
+    async def main() -> None:
+        probe = Probe()
+        with pytest.raises(SystemExit):
+            async with probe.system([probe.child("A"), ChildSpec("B", ends_it)]):
+                pass
+        assert probe.log == ["init A", "stop A"]
+
+    run(main)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s035_a_stray_cancelled_is_a_crash(seed: int) -> None:
+    async def leaks(life: Life) -> None:
+        life.ready()
+        caught: list[BaseException] = []
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.sleep_forever()
+            except trio.Cancelled as cancelled:
+                caught.append(cancelled)
+                raise
+        raise caught[0]
+
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", leaks, restart=Restart.TEMPORARY)
+        async with probe.system([child]):
+            await settle()
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.CRASH
+        assert isinstance(end.cause, RuntimeError)
+        assert isinstance(end.cause.__cause__, trio.Cancelled)
+
+    run(main, seed)
+
+
+class Load:
+    """Something that a child is started with."""
+
+
+def test_s036_the_arguments_of_a_temporary_child_are_its_own_to_drop() -> None:
+    async def carry(loads: list[Load], life: Life) -> None:
+        life.ready()
+        loads.clear()
+        await life.wait_stop()
+
+    async def hold(load: Load, life: Life) -> None:
+        life.ready()
+        del load
+        await life.wait_stop()
+
+    async def main() -> None:
+        probe = Probe()
+        load = Load()
+        alive = weakref.ref(load)
+        start = partial(hold, load)
+        del load
+        async with probe.system([]) as system:
+            spec = ChildSpec("A", start, restart=Restart.TEMPORARY)
+            await system.root.start_child(spec)
+            del spec, start
+            await settle()
+            gc.collect()
+            assert alive() is None
+
+    run(main)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s037_a_late_end_of_an_earlier_life_changes_nothing(seed: int) -> None:
+    async def stubborn(life: Life) -> None:
+        life.ready()
+        if life.number == 1:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5.0)
+            raise Boom("late")
+        await life.wait_stop()
+
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", stubborn, shutdown=1.0)
+        async with probe.system([child]) as system:
+            await system.root.terminate_child("A")
+            assert trio.current_time() == pytest.approx(2.0)
+            await system.root.restart_child("A")
+            await trio.sleep(5.0)
+            (status,) = system.root.children()
+            assert status.incarnation == 2
+            assert status.state is ChildState.RUNNING
+        ends = [(e.incarnation, e.state) for e in probe.events if e.path == "root/A"]
+        assert (1, LifeState.STUCK) in ends
+        assert ends.count((1, LifeState.CRASHED)) == 1
+
+    run(main, seed)
+
+
+def test_s038_a_crash_is_reported_once_with_all_that_belongs_to_it() -> None:
+    async def main() -> None:
+        probe = Probe()
+        boom = Boom("A")
+        async with probe.system([probe.child("A")]) as system:
+            probe.crash("A", boom)
+            await settle()
+            assert system.root.children()[0].incarnation == 2
+            (end,) = probe.ends("root/A")
+        assert end.incarnation == 1
+        assert end.cause is boom
+        assert end.decision is Decision.RESTART
+        assert end.restarts == 1
+
+    run(main)
+
+
+def test_a_child_killed_at_once_is_not_asked_and_that_is_as_expected() -> None:
+    asked: list[str] = []
+
+    async def listens(life: Life) -> None:
+        life.on_stop(lambda: asked.append("asked"))
+        life.ready()
+        try:
+            await life.wait_stop()
+        finally:
+            asked.append("finally")
+
+    async def main() -> None:
+        probe = Probe()
+        spec = ChildSpec("A", listens, shutdown=Kill.AT_ONCE)
+        async with ActorSystem(supervising(spec), on_event=probe.events.append):
+            pass
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.KILLED
+        assert end.state is LifeState.STOPPED
+        assert asked == ["finally"]
+        assert trio.current_time() == 0.0
+
+    run(main)

@@ -1,0 +1,261 @@
+"""Specs and flags: what is refused, when, and in which words (S1 to S13)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import cast
+
+import attrs
+import pytest
+from tree_probe import Probe, run, supervising
+
+from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_protocols.errors import ChildSpecError
+from understudy_protocols.restart_policy import Backoff, RestartBudget
+from understudy_protocols.supervision import (
+    AutoShutdown,
+    ChildKind,
+    ChildSpec,
+    Kill,
+    Life,
+    Restart,
+    Start,
+    Strategy,
+    SupervisorSpec,
+    check_child_specs,
+)
+
+
+async def serve(life: Life) -> None:
+    life.ready()
+    await life.wait_stop()
+
+
+def untyped(cls: type) -> Callable[..., object]:
+    """Return *cls* as one without type checking sees it."""
+    return cast("Callable[..., object]", cls)
+
+
+def test_s001_a_child_without_id_is_refused() -> None:
+    with pytest.raises(TypeError, match="'id'"):
+        untyped(ChildSpec)(start=serve)
+    for wrong in ("", "a/b", 7, None):
+        with pytest.raises(ChildSpecError, match="id must be"):
+            untyped(ChildSpec)(wrong, serve)
+
+
+def test_s002_a_child_without_code_is_refused() -> None:
+    with pytest.raises(TypeError, match="'start'"):
+        untyped(ChildSpec)("a")
+    with pytest.raises(ChildSpecError, match=r"start of 'a'.*'serve'"):
+        ChildSpec("a", cast("Start", "serve"))
+
+
+def test_s003_an_unknown_restart_word_is_quoted() -> None:
+    with pytest.raises(ChildSpecError, match=r"permanent, transient.*'allways'"):
+        untyped(ChildSpec)("a", serve, restart="allways")
+    spec = untyped(ChildSpec)("a", serve, restart="transient")
+    assert cast("ChildSpec", spec).restart is Restart.TRANSIENT
+
+
+@pytest.mark.parametrize("good", [0, 0.0, 0.5, 100, math.inf, Kill.AT_ONCE])
+def test_s004_a_length_of_time_or_kill_is_a_shutdown(good: float | Kill) -> None:
+    assert ChildSpec("a", serve, shutdown=good).shutdown == good
+
+
+@pytest.mark.parametrize("bad", [-1, -0.1, math.nan, True, "5", None])
+def test_s004_anything_else_is_no_shutdown(bad: object) -> None:
+    with pytest.raises(ChildSpecError, match="shutdown of 'a'"):
+        ChildSpec("a", serve, shutdown=cast("float", bad))
+
+
+@pytest.mark.parametrize("bad", [0, -1, math.nan, True, "5"])
+def test_a_start_timeout_is_above_zero(bad: object) -> None:
+    with pytest.raises(ChildSpecError, match="start_timeout of 'a'"):
+        ChildSpec("a", serve, start_timeout=cast("float", bad))
+
+
+def test_s005_duplicate_ids_are_named_before_anything_starts() -> None:
+    probe = Probe()
+    with pytest.raises(ChildSpecError, match="'A'"):
+        supervising(probe.child("A"), probe.child("B"), probe.child("A"))
+    assert not probe.log
+
+
+def test_s006_the_defaults_are_those_that_are_documented() -> None:
+    worker = ChildSpec("a", serve)
+    assert worker.restart is Restart.PERMANENT
+    assert worker.kind is ChildKind.WORKER
+    assert worker.shutdown == 5.0
+    assert worker.start_timeout == 30.0
+    assert not worker.significant
+    below = supervisor_child("s", SupervisorSpec())
+    assert below.kind is ChildKind.SUPERVISOR
+    assert below.shutdown == math.inf
+    assert below.start_timeout == math.inf
+    spec = SupervisorSpec()
+    assert spec.strategy is Strategy.ONE_FOR_ONE
+    assert (spec.intensity, spec.period) == (3, 5.0)
+    assert spec.auto_shutdown is AutoShutdown.NEVER
+    assert not spec.revive
+
+
+def test_s007_unknown_keywords_are_refused() -> None:
+    with pytest.raises(TypeError, match="restarts"):
+        untyped(ChildSpec)("a", serve, restarts="permanent")
+    with pytest.raises(TypeError, match="intesity"):
+        untyped(SupervisorSpec)((), intesity=3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"strategy": "one_for_none"}, "strategy must be .*'one_for_none'"),
+        ({"intensity": -1}, "intensity must be .*-1"),
+        ({"intensity": math.inf}, "intensity must be .*inf"),
+        ({"intensity": True}, "intensity must be .*True"),
+        ({"intensity": 1.0}, r"intensity must be .*1\.0"),
+        ({"period": 0}, "period must be .*0"),
+        ({"period": -1}, "period must be .*-1"),
+        ({"period": math.inf}, "period must be .*inf"),
+        ({"period": math.nan}, "period must be .*nan"),
+        ({"auto_shutdown": "perhaps"}, "auto_shutdown must be .*'perhaps'"),
+        ({"max_children": 0}, "max_children must be .*0"),
+        ({"max_children": True}, "max_children must be .*True"),
+        ({"children": ["a"]}, "children must be ChildSpecs; got 'a'"),
+    ],
+)
+def test_s008_each_wrong_flag_is_an_error_of_its_own(
+    flags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ChildSpecError, match=message):
+        untyped(SupervisorSpec)(**flags)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("min_delay", -1),
+        ("max_delay", math.inf),
+        ("max_delay", 0.01),
+        ("factor", 0.5),
+        ("factor", math.inf),
+        ("jitter", 1.5),
+        ("jitter", math.nan),
+        ("reset_after", "1"),
+    ],
+)
+def test_a_backoff_with_an_impossible_bound_is_refused(
+    field: str, value: object
+) -> None:
+    with pytest.raises(ChildSpecError, match=field):
+        untyped(Backoff)(**{field: value})
+
+
+def test_a_childs_own_budget_is_checked_as_the_supervisors_is() -> None:
+    with pytest.raises(ChildSpecError, match="intensity"):
+        RestartBudget(-1, 5.0)
+    with pytest.raises(ChildSpecError, match="period"):
+        RestartBudget(1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("restart", "shutdown", "kind", "significant", "auto_shutdown"),
+    list(
+        itertools.product(
+            Restart,
+            [0, 5.0, math.inf, Kill.AT_ONCE],
+            ChildKind,
+            [False, True],
+            AutoShutdown,
+        )
+    ),
+)
+def test_s009_only_two_combinations_are_refused(
+    restart: Restart,
+    shutdown: float | Kill,
+    kind: ChildKind,
+    significant: bool,
+    auto_shutdown: AutoShutdown,
+) -> None:
+    def make() -> SupervisorSpec:
+        child = ChildSpec(
+            "a",
+            serve,
+            restart=restart,
+            shutdown=shutdown,
+            kind=kind,
+            significant=significant,
+        )
+        return SupervisorSpec((child,), auto_shutdown=auto_shutdown)
+
+    if significant and restart is Restart.PERMANENT:
+        with pytest.raises(ChildSpecError, match="significant and permanent"):
+            make()
+    elif significant and auto_shutdown is AutoShutdown.NEVER:
+        with pytest.raises(ChildSpecError, match="significant, but auto_shutdown"):
+            make()
+    else:
+        make()
+
+
+def test_s010_a_check_gives_the_verdict_of_the_start() -> None:
+    probe = Probe()
+    a, b = probe.child("A"), probe.child("B")
+    check_child_specs((a, b))
+    with pytest.raises(ChildSpecError) as checked:
+        check_child_specs((a, a))
+    with pytest.raises(ChildSpecError) as made:
+        SupervisorSpec((a, a))
+    assert str(checked.value) == str(made.value)
+    assert not probe.log
+
+
+def test_s011_a_dynamic_supervisor_takes_exactly_one_template() -> None:
+    probe = Probe()
+    a, b = probe.child("A"), probe.child("B")
+    supervising(a, strategy=Strategy.DYNAMIC)
+    for wrong in ((), (a, b)):
+        with pytest.raises(ChildSpecError, match=f"got {len(wrong)}"):
+            supervising(*wrong, strategy=Strategy.DYNAMIC)
+
+
+def test_s012_a_refused_child_changes_nothing() -> None:
+    async def main() -> None:
+        probe = Probe()
+        template = probe.child("T", restart=Restart.TEMPORARY)
+        async with probe.system(
+            [
+                probe.child("A"),
+                supervisor_child("D", supervising(template, strategy=Strategy.DYNAMIC)),
+            ]
+        ) as system:
+            before = system.root.tree()
+            dynamic = before.children[1].value
+            assert isinstance(dynamic, Supervisor)
+            with pytest.raises(ChildSpecError, match="significant"):
+                await system.root.start_child(
+                    attrs.evolve(template, id="S", significant=True)
+                )
+            with pytest.raises(ChildSpecError, match="template"):
+                await dynamic.start_child(probe.child("P"))
+            assert system.root.tree() == before
+
+    run(main)
+
+
+def test_s013_a_list_changed_after_hand_over_changes_nothing() -> None:
+    async def main() -> list[str]:
+        probe = Probe()
+        children = [probe.child("A"), probe.child("B")]
+        spec = SupervisorSpec(children)
+        children.clear()
+        async with probe.system(attrs.evolve(spec, strategy=Strategy.ONE_FOR_ALL)):
+            pass
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            spec.intensity = 5  # type: ignore[misc] # that it is refused is the point
+        return probe.log
+
+    assert run(main) == ["init A", "init B", "stop B", "stop A"]

@@ -1,0 +1,81 @@
+"""How an actor is told to take its failures: pure decisions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from understudy_actors.actor import is_last
+from understudy_actors.behaviour import Conduct, OnError
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Exit,
+    ExitKind,
+    Kill,
+    Life,
+    Restart,
+)
+
+
+def test_the_nearest_class_of_an_error_decides() -> None:
+    conduct = Conduct(
+        on_error={LookupError: OnError.RESUME, KeyError: OnError.ESCALATE}
+    )
+    assert conduct.after(KeyError()) is OnError.ESCALATE
+    assert conduct.after(IndexError()) is OnError.RESUME
+    assert conduct.after(ValueError()) is OnError.RESTART
+
+
+def test_s013_rules_do_not_change_after_they_were_handed_over() -> None:
+    rules: dict[type[Exception], OnError] = {KeyError: OnError.RESUME}
+    conduct = Conduct(on_error=rules)
+    rules.clear()
+    assert conduct.after(KeyError()) is OnError.RESUME
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("redeliver", -1),
+        ("redeliver", math.nan),
+        ("handler_timeout", 0),
+        ("handler_timeout", math.nan),
+        ("teardown_timeout", -1),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_by_name(
+    name: str, value: float
+) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Conduct(**{name: value})  # type: ignore[arg-type]  # one field or another
+
+
+async def nothing(life: Life) -> None:
+    life.ready()
+
+
+@pytest.mark.parametrize(
+    ("restart", "kind", "last"),
+    [
+        (Restart.PERMANENT, ExitKind.CRASH, False),
+        (Restart.PERMANENT, ExitKind.SHUTDOWN, False),
+        (Restart.PERMANENT, ExitKind.KILLED, False),
+        (Restart.TRANSIENT, ExitKind.CRASH, False),
+        (Restart.TRANSIENT, ExitKind.TIMEOUT, False),
+        (Restart.TRANSIENT, ExitKind.SHUTDOWN, True),
+        (Restart.TEMPORARY, ExitKind.CRASH, True),
+    ],
+)
+def test_a_life_is_the_last_one_if_its_restart_type_says_so(
+    restart: Restart, kind: ExitKind, last: bool
+) -> None:
+    spec = ChildSpec("a", nothing, restart=restart)
+    assert is_last(Exit(kind), False, spec) is last
+    assert is_last(Exit(kind), True, spec)
+
+
+def test_a_child_that_is_killed_to_stop_it_is_gone_when_it_was_killed() -> None:
+    spec = ChildSpec("a", nothing, shutdown=Kill.AT_ONCE)
+    assert is_last(Exit(ExitKind.KILLED), False, spec)
