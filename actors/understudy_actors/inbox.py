@@ -34,7 +34,7 @@ class Inbox(Generic[T]):
         mailbox.on_ready = self.wake
 
     def __len__(self) -> int:
-        return len(self._signals) + self.mailbox.waiting
+        return len(self._signals) + len(self.mailbox)
 
     def signal(self, item: T) -> None:
         """Put *item* behind the signals and ahead of all user messages."""

@@ -1,17 +1,18 @@
 """The mailbox: the one place that knows how messages are carried.
 
-The transport is a trio memory channel, for its FIFO senders, its bound and its
-atomicity under cancellation.  Nobody ever waits in the channel's ``receive``:
-a parked receiver takes every message through the scheduler, one pass each,
-while consumers that park by themselves and are woken one at a time take
-message after message without a checkpoint.  So reading is ``take_nowait``, and
-waking is the business of whoever owns the mailbox, through ``on_ready``.
+It keeps the promises of a trio memory channel: FIFO among senders, a bound,
+and an item that is either sent or not when its sender is cancelled.  It is not
+made of one, since a message through a channel's own two calls costs as much as
+all the rest of a step that does nothing (``benchmarks/``, the 50-run row).
+
+Nobody ever waits in a receive: a parked receiver takes every message through
+the scheduler, one pass each, while consumers that park by themselves and are
+woken one at a time take message after message without a checkpoint.  So
+reading is ``take_nowait``, and waking is the business of whoever owns the
+mailbox, through ``on_ready``.
 
 A mailbox belongs to an address, not to one life of the actor behind it: it
 outlives restarts, and messages wait in it meanwhile.
-
-Methods that change it are protected from Ctrl-C, which must not fall between a
-message and its count; the protection costs nothing when they are called.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar, assert_never
 
+import outcome
 import trio
 
 from understudy_protocols.errors import (
@@ -70,25 +72,19 @@ class Mailbox(Generic[T]):
         whom to wake.  It is not called again for a message that is left lying:
         a consumer that stops looking while there are some hands its turn on.
       overflows: how often the policy had to be applied; a count.
-      waiting: messages to be taken; a count, kept beside the channel because
-        asking it for its statistics costs more than taking a message.
     """
 
     __slots__ = (
-        "_front",
-        "_give",
+        "_ahead",
+        "_blocked",
+        "_items",
         "_on_dropped",
-        "_putting",
         "_reason",
-        "_receiver",
-        "_sender",
-        "_take",
         "address",
         "capacity",
         "on_ready",
         "overflow",
         "overflows",
-        "waiting",
     )
 
     def __init__(
@@ -98,8 +94,6 @@ class Mailbox(Generic[T]):
         overflow: Overflow = Overflow.REJECT,
         on_dropped: Callable[[T, str], None] | None = None,
     ) -> None:
-        # With no receiver ever parked, a channel of capacity 0 could not pass
-        # on a single message.
         if not (capacity == math.inf or (isinstance(capacity, int) and capacity >= 1)):
             raise ConfigError(
                 f"the mailbox of {address} cannot hold {capacity!r} messages; "
@@ -109,18 +103,16 @@ class Mailbox(Generic[T]):
         self.capacity = capacity
         self.overflow = overflow
         self.overflows = 0
-        self.waiting = 0
         self.on_ready: Callable[[], None] = _nobody_to_wake
         self._on_dropped: Callable[[T, str], None] = on_dropped or _nobody_to_tell
-        self._front: deque[T] = deque()
-        # How many `put` are, or were until a moment ago, in line for room.
-        self._putting = 0
         self._reason: str | None = None
-        self._sender, self._receiver = trio.open_memory_channel[T](capacity)
-        self._give = self._sender.send_nowait
-        self._take = self._receiver.receive_nowait
+        self._items: deque[T] = deque()
+        # How many of the first items were put in front, and so do not count.
+        self._ahead = 0
+        # Senders that wait for room, in line, each with its item.  Nobody waits
+        # while there is room.
+        self._blocked: dict[trio.lowlevel.Task, T] = {}
 
-    @trio.lowlevel.enable_ki_protection
     def put_nowait(self, item: T) -> None:
         """Put *item* behind all others, without waiting.
 
@@ -129,17 +121,14 @@ class Mailbox(Generic[T]):
             block.
           ActorStoppedError: the mailbox is closed.
         """
-        try:
-            self._give(item)
-        except trio.WouldBlock:
-            self._put_in_full(item)
-        except trio.ClosedResourceError:
-            raise self._stopped() from None
-        else:
-            self.waiting += 1
+        if self._reason is not None:
+            raise self._stopped()
+        if len(self._items) - self._ahead < self.capacity:
+            self._items.append(item)
             self.on_ready()
+        else:
+            self._put_in_full(item)
 
-    @trio.lowlevel.enable_ki_protection
     async def put(self, item: T) -> None:
         """Put *item* behind all others; under BLOCK, wait for room in line.
 
@@ -151,24 +140,24 @@ class Mailbox(Generic[T]):
           ActorStoppedError: the mailbox is closed, or was while we waited.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self.overflow is not Overflow.BLOCK or self.has_room:
+        if self.overflow is not Overflow.BLOCK or self.has_room or self.closed:
             self.put_nowait(item)
             # The message is out of our hands: a Cancelled raised from here on
             # would say that it is not.
             await trio.lowlevel.cancel_shielded_checkpoint()
             return
         self.overflows += 1
-        self._putting += 1
-        try:
-            # Whoever takes a message brings this one in, counts it, and goes
-            # on looking: there is nobody to wake when we come back.
-            await self._sender.send(item)
-        except trio.ClosedResourceError:
-            raise self._stopped() from None
-        finally:
-            self._putting -= 1
+        task = trio.lowlevel.current_task()
+        self._blocked[task] = item
 
-    @trio.lowlevel.enable_ki_protection
+        def abort(_: object) -> trio.lowlevel.Abort:
+            del self._blocked[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        # Whoever takes a message moves this one in and goes on looking, so
+        # there is nobody to wake when we come back.
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
     def put_front(self, item: T) -> None:
         """Put *item* ahead of all others; it is never refused for want of room.
 
@@ -177,45 +166,41 @@ class Mailbox(Generic[T]):
         """
         if self._reason is not None:
             raise self._stopped()
-        self._front.appendleft(item)
-        self.waiting += 1
+        self._items.appendleft(item)
+        self._ahead += 1
         self.on_ready()
 
-    @trio.lowlevel.enable_ki_protection
     def take_nowait(self) -> T:
         """Take the first message; a blocked sender's then moves in.
 
         Raises:
           trio.WouldBlock: there is none, which a closed mailbox always says.
         """
-        if self._front:
-            self.waiting -= 1
-            return self._front.popleft()
-        try:
-            item = self._take()
-        except trio.ClosedResourceError:
-            raise trio.WouldBlock from None
-        if self._putting:  # one of them may just have moved in
-            self.waiting = self._sender.statistics().current_buffer_used
-        else:
-            self.waiting -= 1
+        if not self._items:
+            raise trio.WouldBlock
+        item = self._items.popleft()
+        if self._ahead:
+            self._ahead -= 1
+        if self._blocked and self.has_room:
+            sender = next(iter(self._blocked))
+            self._items.append(self._blocked.pop(sender))
+            trio.lowlevel.reschedule(sender)
         return item
 
     def __len__(self) -> int:
-        return self.waiting
+        return len(self._items)
 
     @property
     def has_room(self) -> bool:
         """Whether one message more would be within the capacity."""
-        return self._sender.statistics().current_buffer_used < self.capacity
+        return len(self._items) - self._ahead < self.capacity
 
     @property
     def blocked(self) -> int:
         """How many senders wait for room."""
-        return self._sender.statistics().tasks_waiting_send
+        return len(self._blocked)
 
     @property
-    @trio.lowlevel.enable_ki_protection
     def closed(self) -> bool:
         """Whether the mailbox takes no further message, ever."""
         return self._reason is not None
@@ -229,17 +214,12 @@ class Mailbox(Generic[T]):
         if self._reason is not None:
             return []
         self._reason = reason
-        # Senders first: draining would let the blocked ones in.  And drained
-        # before the receiving end closes: trio then discards what is left.
-        self._sender.close()
-        left = [*self._front]
-        self._front.clear()
-        self.waiting = 0
-        try:
-            while True:
-                left.append(self._take())
-        except trio.EndOfChannel:
-            self._receiver.close()
+        left = [*self._items]
+        self._items.clear()
+        self._ahead = 0
+        for sender in self._blocked:
+            trio.lowlevel.reschedule(sender, outcome.Error(self._stopped()))
+        self._blocked.clear()
         return left
 
     def _put_in_full(self, item: T) -> None:
@@ -250,8 +230,10 @@ class Mailbox(Generic[T]):
             case Overflow.DROP_NEW:
                 self._on_dropped(item, "overflow")
             case Overflow.DROP_OLD:
-                oldest = self._take()
-                self._give(item)
+                # What was put in front is older than its place says.
+                oldest = self._items[self._ahead]
+                del self._items[self._ahead]
+                self._items.append(item)
                 self.on_ready()
                 self._on_dropped(oldest, "overflow")
             case _:

@@ -244,7 +244,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         """
         left = self._inbox.close(reason)
         if self._occupant is not None:
-            self._occupant.displace("stuck")
+            self._occupant.displace("stopped")
         for envelope in left:
             self.bury(envelope, "stopped", stopped(self.path, reason, cause))
         return len(left)

@@ -26,7 +26,6 @@ from understudy_actors.restart_window import RestartWindow
 from understudy_actors.watchdog import Cut, Slot, Watchdog
 
 M = TypeVar("M")
-M_contra = TypeVar("M_contra", contravariant=True)
 
 FAIRNESS_QUANTUM = 64
 """Messages handled in a row before a worker lets other tasks run."""
@@ -35,7 +34,7 @@ MAX_IDLE = 8
 """Idle workers kept for the next burst; further ones end."""
 
 
-class Work(Protocol[M_contra]):
+class Work(Protocol[M]):
     """What the workers of a step actor do with its messages.
 
     A step without state hands the same object to all its workers.
@@ -50,7 +49,7 @@ class Work(Protocol[M_contra]):
         """Get ready; runs once in each worker, before its first message."""
         ...
 
-    async def handle(self, message: M_contra, worker: Worker) -> None:
+    async def handle(self, message: M, worker: Worker[M]) -> None:
         """Deal with one message, its failures included.
 
         Whatever this raises breaks the worker, at the expense of the step's
@@ -59,7 +58,7 @@ class Work(Protocol[M_contra]):
         """
         ...
 
-    def cut_off(self, message: M_contra, reason: Cut, error: Exception | None) -> None:
+    def cut_off(self, message: M, reason: Cut, error: Exception | None) -> None:
         """The handler was cut before it was done.
 
         Args:
@@ -67,11 +66,11 @@ class Work(Protocol[M_contra]):
         """
         ...
 
-    def stuck(self, message: M_contra, reason: Cut) -> None:
+    def stuck(self, message: M, reason: Cut) -> None:
         """The handler was cut and has not ended within the grace."""
         ...
 
-    def broken(self, message: M_contra, error: BaseException) -> None:
+    def broken(self, message: M, error: BaseException) -> None:
         """The worker broke with this message in hand."""
         ...
 
@@ -80,11 +79,12 @@ class Work(Protocol[M_contra]):
         ...
 
 
-class Worker:
+class Worker(Generic[M]):
     """One worker of a step actor, as its handler sees it.
 
     Attributes:
       slot: where its deadline stands.
+      message: what it has in hand; None between messages.
       holds_permit: whether it counts against the step's limit just now.
       lost: whether it was given up as stuck; it then ends by itself, unseen.
       spent: set by a handler that left something behind in the worker's task,
@@ -92,11 +92,22 @@ class Worker:
       task: its trio task, once it has run.
     """
 
-    __slots__ = ("_pool", "holds_permit", "lost", "slot", "spent", "task")
+    __slots__ = (
+        "_pool",
+        "holds_permit",
+        "lost",
+        "message",
+        "slot",
+        "spent",
+        "task",
+        "work",
+    )
 
-    def __init__(self, pool: _Pool) -> None:
+    def __init__(self, pool: _Pool[M], work: Work[M]) -> None:
         self._pool = pool
+        self.work = work
         self.slot = Slot(self._overdue)
+        self.message: M | None = None
         self.holds_permit = True
         self.lost = False
         self.spent = False
@@ -116,16 +127,21 @@ class Worker:
         if not self.holds_permit:
             await self._pool.regain(self)
 
+    def leave_idle(self, _: object) -> trio.lowlevel.Abort:
+        """Stop waiting to be woken: the worker was cancelled."""
+        return self._pool.leave_idle(self)
+
     def _overdue(self) -> None:
         self._pool.overdue(self)
 
 
-class _Pool(Protocol):
+class _Pool(Protocol[M]):
     """What a worker asks of its step actor."""
 
     def permit_freed(self) -> None: ...
-    async def regain(self, worker: Worker) -> None: ...
-    def overdue(self, worker: Worker) -> None: ...
+    async def regain(self, worker: Worker[M]) -> None: ...
+    def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort: ...
+    def overdue(self, worker: Worker[M]) -> None: ...
 
 
 class StepActor(Generic[M]):
@@ -165,9 +181,9 @@ class StepActor(Generic[M]):
         self._busy = 0
         self._waking = False
         self._serving = False
-        self._idle: list[Worker] = []
-        self._returning: deque[Worker] = deque()
-        self._workers: dict[Worker, tuple[Work[M], M] | None] = {}
+        self._idle: list[Worker[M]] = []
+        self._returning: deque[Worker[M]] = deque()
+        self._workers: dict[Worker[M], None] = {}
         self._failure: BaseException | None = None
         self._changed = trio.Event()
         mailbox.on_ready = self._wake
@@ -205,10 +221,10 @@ class StepActor(Generic[M]):
         self._busy -= 1
         if self._returning:
             self._grant(self._returning.popleft())
-        elif self.mailbox.waiting:
+        elif len(self.mailbox):
             self._wake()
 
-    async def regain(self, worker: Worker) -> None:
+    async def regain(self, worker: Worker[M]) -> None:
         """See `Worker.regain_permit`."""
         if self._busy < self.max_concurrent and not self._returning:
             self._busy += 1
@@ -223,7 +239,7 @@ class StepActor(Generic[M]):
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def _grant(self, worker: Worker) -> None:
+    def _grant(self, worker: Worker[M]) -> None:
         self._busy += 1
         worker.holds_permit = True
         assert worker.task is not None, "only a running worker waits for a permit"
@@ -235,19 +251,19 @@ class StepActor(Generic[M]):
         if self._idle:
             self._waking = True
             self._grant(self._idle.pop())
-        elif self.mailbox.waiting:
+        elif len(self.mailbox):
             self._waking = True
             self._busy += 1
-            worker = Worker(self)
+            worker = Worker(self, self._make_work())
             self._workers[worker] = None
             # The new task must not inherit the context of whoever sent this.
             self._context.run(self._nursery.start_soon, self._work, worker)
 
     # --- one worker --------------------------------------------------------
 
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, worker: Worker[M]) -> None:
         worker.task = trio.lowlevel.current_task()
-        work = self._make_work()
+        work = worker.work
         try:
             if work.stateful:
                 with worker.slot.renew():
@@ -273,77 +289,71 @@ class StepActor(Generic[M]):
         finally:
             self._gone(worker)
 
-    async def _serve(self, worker: Worker, work: Work[M]) -> bool:
+    async def _serve(self, worker: Worker[M], work: Work[M]) -> bool:
         """Handle messages inside one scope; whether another scope should follow."""
-        slot = worker.slot
-        mailbox = self.mailbox
+        slot, mailbox = worker.slot, self.mailbox
         handled = 0
         with slot.renew():
             self._waking = False
             while True:
-                if (
-                    not worker.holds_permit
-                    or self._returning
-                    or self._busy > self.max_concurrent
-                    or not mailbox.waiting
+                if not (
+                    len(mailbox)
+                    and worker.holds_permit
+                    and not self._returning
+                    and self._busy <= self.max_concurrent
                 ):
-                    handled = 0
-                    if not await self._park(worker):
+                    if not self._may_idle(worker):
                         return False
+                    self._idle.append(worker)
+                    await trio.lowlevel.wait_task_rescheduled(worker.leave_idle)
+                    handled = 0
                     self._waking = False
                     continue
-                message = mailbox.take_nowait()
-                if not self._waking and mailbox.waiting:
+                message = worker.message = mailbox.take_nowait()
+                if not self._waking and len(mailbox):
                     self._wake()
-                self._workers[worker] = (work, message)
                 try:
                     await work.handle(message, worker)
                 except Exception as error:
                     if slot.fired is None:
                         raise
                     # Its clean-up failed after the cut: the cut is the reason.
-                    self._workers[worker] = None
-                    self._after_cut(worker, work, message, error)
+                    self._after_cut(worker, work, error)
                     return self._serving and not worker.lost
-                self._workers[worker] = None
+                worker.message = None
                 if slot.fired is not None or worker.spent:
                     return self._serving and not worker.lost and not worker.spent
                 handled += 1
                 if handled == FAIRNESS_QUANTUM:
                     handled = 0
                     await trio.lowlevel.checkpoint()
-        hand, self._workers[worker] = self._workers.get(worker), None
-        if hand is not None:
-            self._after_cut(worker, work, hand[1], None)
+        self._after_cut(worker, work, None)
         return self._serving and not worker.lost
 
     def _after_cut(
-        self, worker: Worker, work: Work[M], message: M, error: Exception | None
+        self, worker: Worker[M], work: Work[M], error: Exception | None
     ) -> None:
-        reason = worker.slot.fired
-        assert reason is not None, "only a fired slot cancels a worker's scope"
-        if not worker.lost:
+        message, worker.message = worker.message, None
+        if message is not None and not worker.lost:
+            reason = worker.slot.fired
+            assert reason is not None, "only a fired slot cancels a worker's scope"
             work.cut_off(message, reason, error)
 
-    async def _park(self, worker: Worker) -> bool:
-        """Wait to be granted a permit; False if the worker should end instead."""
+    def _may_idle(self, worker: Worker[M]) -> bool:
+        """Give the permit back; False if the worker should end instead of wait."""
         if worker.holds_permit:
             worker.holds_permit = False
             self.permit_freed()
-        if not self._serving or worker.lost or len(self._idle) >= MAX_IDLE:
-            return False
-        self._idle.append(worker)
+        return self._serving and not worker.lost and len(self._idle) < MAX_IDLE
 
-        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            self._idle.remove(worker)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
-        return True
+    def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort:
+        """A worker that waits to be woken is cancelled instead."""
+        self._idle.remove(worker)
+        return trio.lowlevel.Abort.SUCCEEDED
 
     # --- ends --------------------------------------------------------------
 
-    def _gone(self, worker: Worker) -> None:
+    def _gone(self, worker: Worker[M]) -> None:
         if worker.lost:
             return
         self._workers.pop(worker, None)
@@ -352,23 +362,23 @@ class StepActor(Generic[M]):
             self.permit_freed()
         self._changed.set()
 
-    def _broken(self, worker: Worker, work: Work[M], error: BaseException) -> None:
+    def _broken(self, worker: Worker[M], work: Work[M], error: BaseException) -> None:
         self._waking = False
         if worker.lost:
             return
-        hand, self._workers[worker] = self._workers.get(worker), None
+        message, worker.message = worker.message, None
         self._count_breakage(error)
-        if hand is not None:
-            work.broken(hand[1], error)
+        if message is not None:
+            work.broken(message, error)
 
-    def overdue(self, worker: Worker) -> None:
+    def overdue(self, worker: Worker[M]) -> None:
         """Go on without a worker that does not end."""
-        hand = self._workers.pop(worker, None)
+        self._workers.pop(worker, None)
         worker.lost = True
+        message, worker.message = worker.message, None
         reason = worker.slot.fired
-        if hand is not None and reason is not None:
-            work, message = hand
-            work.stuck(message, reason)
+        if message is not None and reason is not None:
+            worker.work.stuck(message, reason)
             self._count_breakage(TimeoutError(f"a worker of {self.path} is stuck"))
         if worker.holds_permit:
             worker.holds_permit = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import trio
 
@@ -142,7 +142,7 @@ class ActorSystem(System):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> Literal[False]:
         error = self._leave_body(exc)
         if error is None:
             try:
@@ -162,7 +162,8 @@ class ActorSystem(System):
         """See `Owner`."""
         assert isinstance(value, Supervisor), "the root is a supervisor"
         self.root = value
-        self._tell(LifeState.READY)
+        if not life.stopping:
+            self._tell(LifeState.READY)
         self._up.set()
 
     def life_ended(self, life: Incarnation, end: Exit) -> None:
@@ -187,7 +188,7 @@ class ActorSystem(System):
         try:
             absorbed = self._body.__exit__(*_as_raised(exc))
         except BaseException as rest:  # noqa: BLE001 # raised again by __aexit__
-            return rest
+            return leaf(rest)
         return None if absorbed else exc
 
     async def _bring_down(self) -> None:

@@ -225,8 +225,6 @@ class _Walk:
     def whole(self, value: object) -> object:
         """Freeze the value where the walk stands."""
         cls = type(value)
-        if cls in immutable:
-            return value
         done = self.memo.get(id(value))
         if done is _UNFINISHED:
             self.refuse(cls, "it contains itself; refer to it by a name instead")

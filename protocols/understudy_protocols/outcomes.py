@@ -63,7 +63,7 @@ class Outcome(Generic[T_co]):
     one is given.  ``None`` is a value.
     """
 
-    _value: T_co | _Nothing = _Nothing.NOTHING
+    _value: T_co | _Nothing = attrs.field(default=_Nothing.NOTHING, alias="value")
     failure: Failure | None = None
     """Why there is no value; None if there is one."""
 

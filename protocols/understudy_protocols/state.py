@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, cast, final
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, cast, final, overload
 
 import msgspec
 
@@ -75,10 +75,28 @@ class OrchestrationState(Generic[InputT_co]):
     __slots__ = ("_parts",)
     _parts: _Parts
 
+    @overload
+    def __init__(
+        self: OrchestrationState[Mapping[str, object]],
+        task_id: str,
+        inputs: Mapping[str, object],
+        outputs: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        created_at: datetime | None = None,
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         task_id: str,
         inputs: InputT_co,
+        outputs: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        created_at: datetime | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        task_id: str,
+        inputs: object,
         outputs: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
         created_at: datetime | None = None,
@@ -92,6 +110,24 @@ class OrchestrationState(Generic[InputT_co]):
         origin = _Origin(task_id, freeze(inputs, "inputs"), facts, _in_utc(created_at))
         newest, layers = layered(frozen)
         _set_parts(self, (origin, newest, layers))
+
+    @classmethod
+    def accepted(
+        cls,
+        task_id: str,
+        frozen_inputs: object,
+        metadata: FrozenMap[str, object],
+        created_at: datetime,
+    ) -> OrchestrationState[object]:
+        """Return the first state of a run, of parts that are known to be good.
+
+        Args:
+          frozen_inputs: what ``freeze`` returned.
+          created_at: aware, in UTC.
+        """
+        state = _blank(OrchestrationState)
+        _set_parts(state, (_Origin(task_id, frozen_inputs, metadata, created_at), {}, ()))
+        return state
 
     @property
     def task_id(self) -> str:

@@ -12,7 +12,6 @@ from understudy.handle import RunHandle
 from understudy.models.bound import BoundModel, BoundModels, Completion
 from understudy.result import RunFailed, RunResult, StepResult
 from understudy.retrying import RetriesExhausted, with_retry
-from understudy.workflows.policy import Decision
 from understudy.runtime import Runtime
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.builders import (
@@ -31,6 +30,7 @@ from understudy.workflows.context import Context
 from understudy.workflows.inputs import InputError
 from understudy.workflows.joins import all_of, best_effort, first_success, quorum
 from understudy.workflows.nodes import Workflow
+from understudy.workflows.policy import Decision
 from understudy.workflows.seed_steps import WorkflowStep
 from understudy.workflows.step import Step, stateful_step, step
 from understudy_protocols.budget import Budget, BudgetExceededError

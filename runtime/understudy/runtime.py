@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Generic, Never, Self, TypeVar, cast
+from typing import Generic, Literal, Never, Self, TypeVar, cast
 
 import trio
 
@@ -29,9 +29,9 @@ from understudy.many import ManyRuns
 from understudy.result import RunResult
 from understudy.watching import EventStream, RunStream
 from understudy.workflows.check import check
+from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.inputs import admit
 from understudy.workflows.nodes import AnyWorkflow, Workflow
-from understudy.workflows.step import UNDECLARED
 from understudy.workflows.types import matches, type_name
 from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
@@ -40,6 +40,7 @@ from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.supervision import (
@@ -53,6 +54,8 @@ from understudy_protocols.supervision_records import SupervisionEvent, TreeSnaps
 I = TypeVar("I")
 O = TypeVar("O")
 D = TypeVar("D")
+
+_NO_METADATA = FrozenMap[str, object]()
 
 MAX_RUNS = 1_000
 """Runs under way at once, unless the runtime says otherwise."""
@@ -344,7 +347,7 @@ class Runtime(Generic[D]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> Literal[False]:
         self._door.shut = True
         error = exc
         if error is None:
@@ -356,14 +359,14 @@ class Runtime(Generic[D]):
             self._cancel(run)
         kind = None if error is None else type(error)
         try:
-            absorbed = await self._system.__aexit__(
+            await self._system.__aexit__(
                 kind, error, error and error.__traceback__
             )
         finally:
             self._bury()
-        if error is not None and error is not exc and not absorbed:
+        if error is not None and error is not exc:
             raise error
-        return absorbed
+        return False
 
     async def serve(
         self, *, task_status: trio.TaskStatus[Self] = trio.TASK_STATUS_IGNORED
@@ -439,23 +442,28 @@ class Runtime(Generic[D]):
         frozen = hosted.admit(given)
         if run_id is not None and run_id in self._door.live:
             return _same_run(self._door.live[run_id], frozen)
-        moment = self._utcnow()
-        state: OrchestrationState[object] = OrchestrationState(
-            run_id or self._system.new_id(), frozen, None, metadata, moment
+        moment = self._utcnow().astimezone(UTC)
+        state = OrchestrationState.accepted(
+            run_id or self._system.new_id(),
+            frozen,
+            _NO_METADATA if metadata is None else FrozenMap(metadata),
+            moment,
         )
-        account = RunBudget(checked_budget(budget), self._budget)
         now = self._flow.now()
+        account = RunBudget(checked_budget(budget), self._budget)
         run = Run(state.task_id, account, state, now)
         context = copy_context()
         if context != self._flow.context:
             run.context = context
         run.priority, run.tenant, run.on_done = priority, tenant, on_done
-        run.deadline = now + _length("deadline", deadline)
-        run.begin = lambda: hosted.begin(run)
+        if deadline is not None:
+            run.deadline = now + _length("deadline", deadline)
+        run.begin = hosted.begin
         self._door.enter(run)
         if self._flow.observers:
             self._flow.tell("accepted", run, detail=hosted.name)
-        self._flow.arm(run)
+        if deadline is not None:
+            self._flow.arm(run)
         if expires_at is not None:
             left = (expires_at - moment).total_seconds()
             self._flow.arm_expiry(run, now + left)
@@ -530,9 +538,7 @@ def _count(what: str, value: int, least: int) -> int:
     return value
 
 
-def _length(what: str, value: float | None) -> float:
-    if value is None:
-        return math.inf
+def _length(what: str, value: float) -> float:
     if isinstance(value, bool) or not value >= 0:
         raise ConfigError(f"{what} is {value!r}; give seconds, 0 or more")
     return value

@@ -123,12 +123,15 @@ def test_s159_no_group_of_exceptions_stands_for_a_single_cause() -> None:
             async def _fail(self) -> None:
                 raise KeyError("the one cause")
 
-        with pytest.raises(LookupError, match="from the body"):
+        async def fail() -> None:
             async with ActorSystem(supervising(actor_child(ref, Nested))):
                 with pytest.raises(ActorStoppedError) as caught:
                     await ref.ask("hello")
                 assert type(caught.value.__cause__) is KeyError
                 raise LookupError("from the body")
+
+        with pytest.raises(LookupError, match="from the body"):
+            await fail()
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -359,12 +359,97 @@ def test_s146_a_result_in_the_moment_of_the_cut_is_kept() -> None:
                 return "done all the same"
 
         child = actor_child(ref, JustInTime, conduct=Conduct(handler_timeout=2))
-        async with ActorSystem(supervising(child)):
-            for _ in range(2):
-                assert await ref.ask("go") == "done all the same"
+
+        async def ask() -> None:
+            assert await ref.ask("go") == "done all the same"
+
+        async with ActorSystem(supervising(child)), trio.open_nursery() as nursery:
+            # The second one waits while the first is over its time.
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)
+
+
+def test_s146_the_time_of_one_message_is_over_when_its_handler_returns() -> None:
+    """Even if the clock passes it before the next message is taken."""
+
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+        child = actor_child(ref, lambda: Logged([]), conduct=Conduct(handler_timeout=2))
+        async with ActorSystem(supervising(child)):
+            assert await ref.ask(0) == 0
+            await trio.sleep(1)
+            ref.tell_nowait(1)
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, trio.testing.MockClock)
+            clock.jump(1.5)
+            await trio.sleep(5)
+        assert ref.dead_letters.count == 0
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_an_asker_need_not_wait_for_the_teardown_after_a_crash() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class Slow(Logged):
+            async def teardown(self, exit: Exit) -> None:  # noqa: A002
+                await trio.sleep(3)
+
+        async with ActorSystem(supervising(actor_child(ref, lambda: Slow([])))):
+            with pytest.raises(ActorStoppedError):
+                await ref.ask("crash")
+            assert trio.current_time() == 0
+
+    run_seeded(main, seed=0)
+
+
+def test_on_error_looks_at_the_one_error_in_a_group() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        async def fail() -> None:
+            raise KeyError("the one cause")
+
+        class Nested(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(fail)
+                return message
+
+        conduct = Conduct(on_error={KeyError: OnError.RESUME})
+        async with ActorSystem(supervising(actor_child(ref, Nested, conduct=conduct))):
+            with pytest.raises(KeyError):
+                await ref.ask("go")
+
+    run_seeded(main, seed=0)
+
+
+def test_a_failed_message_whose_asker_has_left_is_a_dead_letter() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+
+        class Late(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                await trio.sleep(2)
+                raise KeyError(message)
+
+        conduct = Conduct(on_error={KeyError: OnError.RESUME})
+        async with ActorSystem(supervising(actor_child(ref, Late, conduct=conduct))):
+            with trio.move_on_after(1):
+                await ref.ask("go")
+            await trio.sleep(5)
+        assert ref.dead_letters.counts == {"failed": 1}
+
+    run_seeded(main, seed=0)
 
 
 def test_a_drain_is_bound_by_the_handler_timeout_to_the_last_message() -> None:

@@ -37,7 +37,8 @@ def test_spent_and_reserved_never_pass_a_cap(
     spent = [0, 0, 0]
     open_: list[Reservation] = []
     for _ in range(data.draw(st.integers(0, 25))):
-        if open_ and data.draw(st.booleans()):
+        settling: bool = data.draw(st.booleans())
+        if open_ and settling:
             taken = open_.pop(data.draw(st.integers(0, len(open_) - 1)))
             share = data.draw(st.fractions(0, 1))
             actual = Usage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import cast
 
@@ -108,9 +108,9 @@ def test_every_state_comes_back_as_it_was(
     inputs: object,
     outputs: dict[str, object],
     metadata: dict[str, object],
-    created_at: object,
+    created_at: datetime,
 ) -> None:
-    state = OrchestrationState(task_id, inputs, outputs, metadata, created_at)  # type: ignore[arg-type]  # drawn as a datetime  # pyright: ignore[reportArgumentType]
+    state = OrchestrationState(task_id, inputs, outputs, metadata, created_at)
     for copied in (
         decode_json(encode_json(state)),
         decode_msgpack(encode_msgpack(state)),
@@ -141,8 +141,18 @@ json_like = st.recursive(
         st.lists(inside, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["$int", "$set", "$map", "$state", "$datetime", "$path", "a"]
-                + ["@property.holder", "@understudy.outcome", "@understudy.cause"]
+                [
+                    "$int",
+                    "$set",
+                    "$map",
+                    "$state",
+                    "$datetime",
+                    "$path",
+                    "a",
+                    "@property.holder",
+                    "@understudy.outcome",
+                    "@understudy.cause",
+                ]
             ),
             inside,
             max_size=2,

@@ -110,7 +110,7 @@ def test_blocked_and_impatient_senders_lose_and_repeat_nothing(
                 try:
                     received.append(mailbox.take_nowait())
                 except trio.WouldBlock:
-                    assert mailbox.waiting == 0
+                    assert len(mailbox) == 0
 
         async with trio.open_nursery() as nursery:
             for number, seconds in enumerate(patience):

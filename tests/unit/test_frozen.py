@@ -102,6 +102,10 @@ class Pair(NamedTuple):
     right: Mapping[str, object] = FrozenMap()
 
 
+class Coordinates(tuple[object, ...]):
+    __slots__ = ()
+
+
 class Plain:
     pass
 
@@ -145,8 +149,8 @@ def test_what_cannot_change_passes_as_it_is(leaf: object) -> None:
 
 
 def test_containers_become_their_immutable_kind() -> None:
-    value = {"a": [1, {2, 3}, bytearray(b"x")], "b": ({"c": []},)}
-    assert freeze(value) == {"a": (1, frozenset({2, 3}), b"x"), "b": ({"c": ()},)}
+    value: object = {"a": [1, {2, 3}, bytearray(b"x")], "b": ({"c": [4]},)}
+    assert freeze(value) == {"a": (1, frozenset({2, 3}), b"x"), "b": ({"c": (4,)},)}
 
 
 def test_what_was_frozen_does_not_follow_later_changes_by_its_maker() -> None:
@@ -161,9 +165,9 @@ def test_what_was_frozen_does_not_follow_later_changes_by_its_maker() -> None:
 @pytest.mark.parametrize(
     "mapping",
     [
-        OrderedDict(a=[1]),
+        OrderedDict[str, object](a=[1]),
         MappingProxyType({"a": [1]}),
-        cast("dict[str, list[int]]", {"a": [1]}),
+        {"a": [1]},
     ],
 )
 def test_every_mapping_becomes_a_frozen_map(mapping: Mapping[str, object]) -> None:
@@ -224,6 +228,12 @@ def test_a_named_tuple_keeps_its_class() -> None:
     frozen = freeze(Pair([1], {"a": []}))
     assert frozen == Pair((1,), FrozenMap({"a": ()}))
     assert type(frozen) is Pair
+
+
+def test_a_tuple_of_a_class_of_its_own_keeps_its_class() -> None:
+    frozen = freeze(Coordinates((1, [2])))
+    assert frozen == (1, (2,))
+    assert type(frozen) is Coordinates
 
 
 def test_a_field_of_any_type_is_walked_in_each_value() -> None:

@@ -116,6 +116,11 @@ class Loose:
     name: str
 
 
+@attrs.define(slots=False)
+class LooseWithDict:
+    name: str
+
+
 @dataclass
 class LooseData:
     name: str
@@ -216,6 +221,7 @@ def test_types_that_only_the_value_can_settle(tp: object) -> None:
         (BadRow, "x.names", "write tuple[str, ...]"),
         (Box[list[int]], "x", "write tuple[int, ...]"),
         (Loose, "x", "make Loose frozen with @attrs.frozen"),
+        (LooseWithDict, "x", "make LooseWithDict frozen with @attrs.frozen"),
         (LooseData, "x", "@dataclass(frozen=True)"),
         (LooseStruct, "x", "frozen=True"),
         (Ordinary, "x", "register_type(Ordinary"),
@@ -275,24 +281,23 @@ def test_a_registered_type_passes_as_it_is_also_inside_others() -> None:
 
 
 def test_pydantic_models_can_be_registered() -> None:
-    pydantic = pytest.importorskip("pydantic")
-
-    class Order(pydantic.BaseModel, frozen=True):  # type: ignore[misc,name-defined]
-        item: str
-        count: int
-
-    order = Order(item="tea", count=2)
+    pydantic: Any = pytest.importorskip("pydantic")
+    order_type: Any = pydantic.create_model(
+        "Order", item=(str, ...), __config__={"frozen": True}
+    )
+    order = order_type(item="tea")
     with pytest.raises(NotFrozenError, match="register_type"):
         freeze([order])
-    register_type(Order, to=Order.model_dump, from_=Order.model_validate)
+    register_type(order_type, to=order_type.model_dump, from_=order_type.model_validate)
     assert freeze([order]) == (order,)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="type statements came in 3.12")
 def test_a_recursive_alias_is_understood() -> None:
     names: dict[str, Any] = {"Mapping": Mapping}
-    exec("type Json = Mapping[str, Json] | tuple[Json, ...] | str", names)
-    exec("type Bad = dict[str, Bad] | str", names)
+    # The statement is a syntax error before 3.12, hence the detour by text.
+    exec("type Json = Mapping[str, Json] | tuple[Json, ...] | str", names)  # noqa: S102
+    exec("type Bad = dict[str, Bad] | str", names)  # noqa: S102
     assert declared_type_problem(names["Json"], "x") is None
     assert not is_immutable_type(names["Json"])
     assert "Mapping[str" in str(declared_type_problem(names["Bad"], "x"))

@@ -42,7 +42,7 @@ def test_a_closed_ref_gives_up_the_message_in_hand_as_well() -> None:
             with pytest.raises(ActorStoppedError, match="the house is closed"):
                 ref.tell_nowait("late", strict=True)
             assert [(it.message, it.reason) for it in letters] == [
-                ("slow", "stuck"),
+                ("slow", "stopped"),
                 ("next", "stopped"),
             ]
             # The life that was displaced ends; the next one opens the ref again.

@@ -77,4 +77,4 @@ class Door:
         self._inside += 1
         begin, run.begin = run.begin, None
         assert begin is not None, "a run begins once"
-        begin()
+        begin(run)

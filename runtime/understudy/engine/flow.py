@@ -132,11 +132,14 @@ class Flow:
         run.value = value
         run.failure = failure
         run.finished = self.now()
-        for timer in (run.expiry, run.hard_expiry):
-            if timer is not None:
-                timer.cancel()
-        run.expiry = run.hard_expiry = None
-        self.call_off(run)
+        if run.expiry is not None:
+            run.expiry.cancel()
+            run.expiry = None
+        if run.hard_expiry is not None:
+            run.hard_expiry.cancel()
+            run.hard_expiry = None
+        if not run.ended:
+            self.call_off(run)
         if self.observers:
             self.tell("ended", run, detail=status.value, failure=failure)
         if run.lingering == 0:

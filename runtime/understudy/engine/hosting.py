@@ -74,7 +74,7 @@ class Hosted:
         """See `StepHost`."""
         return self._around.jitter()
 
-    def attempt(self, op: StepOp, message: StepMessage, worker: Worker) -> Drawn:
+    def attempt(self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]) -> Drawn:
         """See `StepHost`."""
         post = AttemptPost(self._around, op, message, worker)
         return Attempt(post, message.number)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import StepMessage, Strand
-from understudy.workflows.step import UNDECLARED, Step
+from understudy.workflows.hints import UNDECLARED
+from understudy.workflows.step import Step
 from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
 from understudy_protocols.errors import ActorStoppedError

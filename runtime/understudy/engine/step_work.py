@@ -38,7 +38,7 @@ class StepHost(Protocol):
         """Return a number from 0 to 1, from the runtime's random source."""
         ...
 
-    def attempt(self, op: StepOp, message: StepMessage, worker: Worker) -> Drawn:
+    def attempt(self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]) -> Drawn:
         """Make what the step's function takes as its second argument."""
         ...
 
@@ -65,7 +65,7 @@ class StepWork:
     async def teardown(self) -> None:
         """Nothing to let go of."""
 
-    async def handle(self, message: StepMessage, worker: Worker) -> None:
+    async def handle(self, message: StepMessage, worker: Worker[StepMessage]) -> None:
         """Make one attempt, or several with no wait between them."""
         op, strand, slot = self.op, message.strand, worker.slot
         flow = op.flow
@@ -112,11 +112,26 @@ class StepWork:
             if copy_context() != flow.context:
                 # What a step sets is its own: the next message gets a new worker.
                 worker.spent = True
-            if self._let_go(strand, worker):
-                self._succeeded(message, value)
+            if strand.ended or worker.lost:
+                self._let_go(strand, worker)
+                return
+            slot.deadline = _NEVER
+            strand.worker = None
+            if strand.attempt is None:
+                number, attempts, usage = message.number, message.attempts, None
+            else:
+                number, attempts, usage = _drawn(message)
+            strand.run.log.append(
+                StepEntry(
+                    op.path, strand, started, flow.now(), number, attempts, None, usage
+                )
+            )
+            if flow.observers:
+                flow.tell("step_finished", strand, path=op.path, attempt=number)
+            op.then(strand, message.state, value)
             return
 
-    def _let_go(self, strand: Strand, worker: Worker) -> bool:
+    def _let_go(self, strand: Strand, worker: Worker[StepMessage]) -> bool:
         """Take the strand out of the worker's hand; whether it is to go on."""
         if worker.lost:
             return False
@@ -128,21 +143,6 @@ class StepWork:
         return True
 
     # --- how it ends -------------------------------------------------------
-
-    def _succeeded(self, message: StepMessage, value: object) -> None:
-        strand, op = message.strand, self.op
-        flow = op.flow
-        number, attempts, usage = message.number, message.attempts, None
-        if strand.attempt is not None:
-            number, attempts, usage = _drawn(message)
-        strand.run.log.append(
-            StepEntry(
-                op.path, strand, strand.since, flow.now(), number, attempts, None, usage
-            )
-        )
-        if flow.observers:
-            flow.tell("step_finished", strand, path=op.path, attempt=number)
-        op.then(strand, message.state, value)
 
     def _failed(self, message: StepMessage, error: Exception) -> StepMessage | None:
         """Deal with a failed attempt; the message, if it is to go again now."""

@@ -124,7 +124,7 @@ class Strand:
         self.parent: Strand | None = parent
         self.label: str | int = label
         self.ended = False
-        self.worker: Worker | None = None
+        self.worker: Worker[StepMessage] | None = None
         self.fork: Fork | None = None
         self.waiting: Waiting | None = None
         self.attempt: Drawn | None = None
@@ -247,7 +247,7 @@ class Run(Strand):
         self.pauses: dict[str, Answerable] = {}
         self.priority = 0
         self.tenant = ""
-        self.begin: Callable[[], None] | None = None
+        self.begin: Callable[[Run], None] | None = None
         self.on_done: Callable[[], None] | None = None
         self.on_end = trio.Event()
         self._change: trio.Event | None = None

@@ -13,14 +13,35 @@ import attrs
 
 from understudy.workflows.joins import Join
 from understudy_protocols.errors import ConfigError
+from understudy_protocols.state import ORIGINAL_INPUT
 
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
-Deps = TypeVar("Deps", contravariant=True)
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+Deps_contra = TypeVar("Deps_contra", contravariant=True)
+
+
+def check_label(what: str, name: object) -> None:
+    """Refuse a name that could not stand in a path, or hides the input.
+
+    Raises:
+      ConfigError: it is no text, or one that has a meaning of its own.
+    """
+    if not isinstance(name, str) or not name or "/" in name or "#" in name:
+        raise ConfigError(
+            f"{what} cannot be named {name!r}; give it a text without '/' and '#'"
+        )
+    if name == ORIGINAL_INPUT:
+        raise ConfigError(
+            f"{what} cannot be named {name!r}: a step finds the input under that name"
+        )
+
+
+def _check_name(_node: object, _field: object, name: object) -> None:
+    check_label("a node", name)
 
 
 @attrs.frozen(eq=False)
-class Workflow(Generic[In, Out, Deps]):
+class Workflow(Generic[In_contra, Out_co, Deps_contra]):
     """Base of all nodes; compared by identity, since names may repeat.
 
     Args:
@@ -28,15 +49,8 @@ class Workflow(Generic[In, Out, Deps]):
       version: a mark to change when the meaning changes but the shape does not.
     """
 
-    name: str = attrs.field(kw_only=True)
+    name: str = attrs.field(kw_only=True, validator=_check_name)
     version: str = attrs.field(default="", kw_only=True)
-
-    @name.validator
-    def _check_name(self, _: object, name: object) -> None:
-        if not isinstance(name, str) or not name or "/" in name or "#" in name:
-            raise ConfigError(
-                f"a node cannot be named {name!r}; give it a text without '/' and '#'"
-            )
 
     def named(self, name: str) -> Self:
         """Return the same node under another name."""
@@ -62,7 +76,7 @@ AnyWorkflow: TypeAlias = Workflow[Never, object, Never]
 
 
 @attrs.frozen(eq=False)
-class Maybe(Generic[Out]):
+class Maybe(Generic[Out_co]):
     """A need that may be unfilled: the node may not have run; see `maybe`."""
 
     node: AnyWorkflow | str
@@ -73,7 +87,7 @@ Need: TypeAlias = AnyWorkflow | Maybe[object] | str
 
 
 @attrs.frozen(eq=False)
-class Sequence(Workflow[In, Out, Deps]):
+class Sequence(Workflow[In_contra, Out_co, Deps_contra]):
     """Nodes one after another; its value is that of the last."""
 
     nodes: tuple[AnyWorkflow, ...]
@@ -94,7 +108,7 @@ def is_grouping(node: AnyWorkflow) -> bool:
 
 
 @attrs.frozen(eq=False)
-class Parallel(Workflow[In, Out, Deps]):
+class Parallel(Workflow[In_contra, Out_co, Deps_contra]):
     """Branches side by side; its value is a mapping from branch to value."""
 
     branches: Mapping[str, AnyWorkflow]
@@ -108,7 +122,7 @@ class Parallel(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Each(Workflow[In, Out, Deps]):
+class Each(Workflow[In_contra, Out_co, Deps_contra]):
     """One run of a body for every item of a list; its value is a tuple."""
 
     body: AnyWorkflow
@@ -123,7 +137,7 @@ class Each(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Route(Workflow[In, Out, Deps]):
+class Route(Workflow[In_contra, Out_co, Deps_contra]):
     """One of several branches, as a policy decides; its value is that branch's."""
 
     policy: object
@@ -136,7 +150,7 @@ class Route(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Cascade(Workflow[In, Out, Deps]):
+class Cascade(Workflow[In_contra, Out_co, Deps_contra]):
     """Tiers, each tried when the one before was not good enough or failed."""
 
     tiers: tuple[AnyWorkflow, ...]
@@ -149,7 +163,7 @@ class Cascade(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Repeat(Workflow[In, Out, Deps]):
+class Repeat(Workflow[In_contra, Out_co, Deps_contra]):
     """A body run again until its value is good, at most so many rounds."""
 
     body: AnyWorkflow
@@ -163,7 +177,7 @@ class Repeat(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Pause(Workflow[In, Out, Deps]):
+class Pause(Workflow[In_contra, Out_co, Deps_contra]):
     """A place where a person or another system gives the value.
 
     Args:
@@ -180,7 +194,7 @@ class Pause(Workflow[In, Out, Deps]):
 
 
 @attrs.frozen(eq=False)
-class Child(Workflow[In, Out, Deps]):
+class Child(Workflow[In_contra, Out_co, Deps_contra]):
     """A workflow with an input and a scope of its own inside another one."""
 
     workflow: AnyWorkflow

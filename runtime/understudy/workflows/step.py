@@ -12,7 +12,14 @@ import attrs
 
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
-from understudy.workflows.nodes import Deps, In, Maybe, Need, Out, Workflow
+from understudy.workflows.nodes import (
+    Deps_contra,
+    In_contra,
+    Maybe,
+    Need,
+    Out_co,
+    Workflow,
+)
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.frozen import declared_type_problem
 from understudy_protocols.retry import RetryConfig
@@ -46,7 +53,7 @@ class StatefulStep(Protocol[D_contra]):
 
 
 @attrs.frozen(eq=False)
-class Step(Workflow[In, Out, Deps], Generic[In, Out, Deps]):
+class Step(Workflow[In_contra, Out_co, Deps_contra], Generic[In_contra, Out_co, Deps_contra]):
     """One function as a node of a workflow.
 
     Args:

@@ -1,0 +1,102 @@
+"""What functions declare about their arguments and values."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+
+
+class Undeclared:
+    """Stands where no type is declared: checked when it runs, not before."""
+
+    def __repr__(self) -> str:
+        return "UNDECLARED"
+
+
+UNDECLARED = Undeclared()
+
+
+def hints_of(function: Callable[..., object]) -> Mapping[str, object]:
+    """Return the annotations of *function*, less those that nobody can resolve.
+
+    A type that only the function's own surroundings know is like none.
+    """
+    target = _plain(function)
+    names = _closure_of(target)
+    try:
+        return typing.get_type_hints(target, localns=names)
+    except (NameError, AttributeError, TypeError):
+        return _one_by_one(target, names)
+
+
+def parameters_of(function: Callable[..., object]) -> tuple[object, ...]:
+    """Return the declared type of each parameter, in order."""
+    hints = hints_of(function)
+    try:
+        names = tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        # Written in C, and silent about what it takes.
+        return ()
+    return tuple(hints.get(name, UNDECLARED) for name in names)
+
+
+def parameter_of(function: Callable[..., object]) -> object:
+    """Return the declared type of the first parameter."""
+    declared = parameters_of(function)
+    return declared[0] if declared else UNDECLARED
+
+
+def result_of(function: Callable[..., object]) -> object:
+    """Return the declared type of what the function returns."""
+    return hints_of(function).get("return", UNDECLARED)
+
+
+def argument_of(hint: object) -> object:
+    """Return what a generic type such as ``Context[Feedback]`` is about."""
+    arguments = typing.get_args(hint)
+    if not arguments or isinstance(arguments[0], typing.TypeVar):
+        return UNDECLARED
+    return arguments[0]
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether calling *function* gives something to await."""
+    return inspect.iscoroutinefunction(_plain(function))
+
+
+def _plain(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function that is behind wrappers, partials and objects."""
+    target = inspect.unwrap(function)
+    while isinstance(target, functools.partial):
+        target = inspect.unwrap(target.func)
+    if inspect.isroutine(target) or isinstance(target, type):
+        return target
+    return typing.cast("Callable[..., object]", type(target).__call__)
+
+
+def _closure_of(target: Callable[..., object]) -> dict[str, object]:
+    inner = target.__func__ if inspect.ismethod(target) else target
+    if not inspect.isfunction(inner):
+        return {}
+    return dict(inspect.getclosurevars(inner).nonlocals)
+
+
+def _one_by_one(
+    target: Callable[..., object], names: dict[str, object]
+) -> Mapping[str, object]:
+    try:
+        written: Mapping[str, object] = getattr(target, "__annotations__", {})
+    except NameError:
+        return {}
+    known: dict[str, object] = getattr(target, "__globals__", {})
+    found: dict[str, object] = {}
+    for name, hint in written.items():
+        single = types.SimpleNamespace(__annotations__={name: hint})
+        try:
+            found.update(typing.get_type_hints(single, known, names))
+        except (NameError, AttributeError, TypeError):
+            continue
+    return found

@@ -1,0 +1,204 @@
+"""Failure on its way up: sub-supervisors, the root, our own mistakes (S71 to S77)."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
+
+from understudy_actors.supervision import Supervision
+from understudy_actors.supervision_messages import Action, Event, Terminate
+from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_protocols.errors import RestartIntensityError, RuntimeFailed
+from understudy_protocols.supervision import ExitKind, Strategy
+from understudy_protocols.supervision_records import AdminError, LifeState, Refusal
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s071_a_crash_within_budget_changes_nothing_outside_its_supervisor(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(
+            probe.child("B"), probe.child("C"), strategy=Strategy.ONE_FOR_ALL
+        )
+        children = [probe.child("A"), supervisor_child("S", inner), probe.child("D")]
+        outer = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
+        async with probe.system(outer):
+            await probe.crash_and_settle("B")
+            assert [probe.number(name) for name in "ABCD"] == [1, 2, 2, 1]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s072_a_supervisor_that_gave_up_is_a_child_that_failed(seed: int) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("B"), intensity=0)
+        children = [probe.child("A"), supervisor_child("S", inner), probe.child("C")]
+        outer = supervising(*children, strategy=Strategy.REST_FOR_ONE)
+        async with probe.system(outer):
+            log = await probe.crash_and_settle("B")
+            assert log == ["end B", "stop C", "init B", "init C"]
+            (end,) = probe.ends("root/S")
+            assert end.kind is ExitKind.GAVE_UP
+            assert end.restarts == 1
+
+    run(main, seed)
+
+
+def test_s073_a_restarted_supervisor_has_only_the_children_of_its_spec() -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("B"), intensity=0)
+        async with probe.system([supervisor_child("S", inner)]) as system:
+            supervisor = system.root.children()[0].value
+            assert isinstance(supervisor, Supervisor)
+            await supervisor.start_child(probe.child("C"))
+            await probe.crash_and_settle("B")
+            again = system.root.children()[0].value
+            assert isinstance(again, Supervisor)
+            assert again is not supervisor
+            assert [child.id for child in again.children()] == ["B"]
+            with pytest.raises(AdminError) as caught:
+                await supervisor.start_child(probe.child("D"))
+            assert caught.value.refusal is Refusal.STOPPED
+
+    run(main)
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (1, 2), (3, 1), (2, 2)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s074_a_leaf_that_always_crashes_is_started_n_plus_1_times_m_plus_1(
+    n: int, m: int, seed: int
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        leaf = probe.child("A", always_crashes=True)
+        inner = supervisor_child("S", supervising(leaf, intensity=n))
+
+        async def scene() -> None:
+            async with probe.system(supervising(inner, intensity=m)):
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed):
+            await scene()
+        assert probe.log.count("init A") == (n + 1) * (m + 1)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s075_the_failure_of_the_root_is_one_exception_with_its_origin(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        boom = Boom("leaf")
+        inner = supervising(probe.child("A"), intensity=0)
+        middle = supervising(supervisor_child("T", inner), intensity=0)
+
+        async def scene() -> None:
+            spec = supervising(supervisor_child("S", middle), intensity=0)
+            async with probe.system(spec):
+                probe.crash("A", boom)
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed, match="root/S was restarted") as caught:
+            await scene()
+        assert caught.value.__cause__ is boom
+        (cause,) = caught.value.causes
+        assert isinstance(cause, RestartIntensityError)
+        assert cause.child == "root/S/T"
+        assert isinstance(cause.__cause__, RestartIntensityError)
+        assert cause.__cause__.child == "root/S/T/A"
+        assert cause.__cause__.__cause__ is boom
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s076_the_subtree_is_gone_before_the_block_is_left(seed: int) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("B"), probe.child("C", stop_takes=2.0))
+        children = [probe.child("A"), supervisor_child("S", inner), probe.child("D")]
+        with trio.move_on_after(1.0):
+            async with probe.system(children):
+                await trio.sleep_forever()
+        assert probe.log[4:] == ["stop D", "stop C", "stop B", "stop A"]
+        assert trio.current_time() == 3.0
+
+    run(main, seed)
+
+
+class Bug(Exception):
+    """A mistake in the supervisor's own code."""
+
+
+def plant_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = Supervision.handle
+
+    def broken(self: Supervision, event: Event, now: float) -> list[Action]:
+        if isinstance(event, Terminate):
+            raise Bug
+        return handle(self, event, now)
+
+    monkeypatch.setattr(Supervision, "handle", broken)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s077_a_bug_in_a_supervisor_leaves_no_orphan_and_does_not_hang(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_a_bug(monkeypatch)
+
+    async def main() -> None:
+        probe = Probe()
+        hangs = probe.child("C", stop_takes=3.0)
+        inner = supervising(probe.child("B"), hangs)
+        async with probe.system([supervisor_child("S", inner)]) as system:
+            supervisor = system.root.children()[0].value
+            assert isinstance(supervisor, Supervisor)
+            with pytest.raises(AdminError) as caught:
+                await supervisor.terminate_child("B")
+            assert caught.value.refusal is Refusal.STOPPED
+            await settle()
+            (end,) = probe.ends("root/S")
+            assert end.kind is ExitKind.CRASH
+            assert isinstance(end.cause, Bug)
+            kinds = [e.kind for name in "BC" for e in probe.ends(f"root/S/{name}")]
+            assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
+            assert probe.number("B") == 2
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s077_what_a_broken_supervisor_cannot_cut_is_left_behind_as_stuck(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_a_bug(monkeypatch)
+
+    async def main() -> None:
+        probe = Probe()
+
+        async def scene() -> None:
+            inner = supervising(probe.child("B"))
+            children = [probe.child("A"), supervisor_child("S", inner)]
+            async with probe.system(children) as system:
+                with trio.CancelScope(shield=True):
+                    await system.root.terminate_child("A")
+
+        with pytest.raises((RuntimeFailed, AdminError)) as caught:
+            await scene()
+        assert not isinstance(caught.value, ExceptionGroup)
+        assert {e.state for e in probe.events if e.path == "root"} >= {
+            LifeState.CRASHED
+        }
+        kinds = [end.kind for path in ("S", "A") for end in probe.ends(f"root/{path}")]
+        assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
+
+    run(main, seed)
