@@ -210,8 +210,9 @@ class _Walk:
     """One walk over a value, with the way to where it stands.
 
     ``memo`` maps the identity of each container met to its frozen form, so that
-    a part shared many times is walked once; ``kept`` holds these containers,
-    as an identity means something only while its object lives.
+    a part shared many times is walked once; ``kept`` holds these containers, as
+    an identity means something only while its object lives, and a mapping may
+    make its values anew each time it is asked.
     """
 
     __slots__ = ("kept", "memo", "root", "trail")
@@ -249,9 +250,7 @@ class _Walk:
 
     def mapping(self, value: object) -> FrozenMap[object, object]:
         """Freeze the items of a mapping."""
-        # A mapping that is no dict may make its values anew each time it is asked.
         items = dict(cast("Mapping[object, object]", value))
-        self.kept.append(items)
         if immutable.issuperset(map(type, items.values())) and immutable.issuperset(
             map(type, items)
         ):

@@ -150,7 +150,7 @@ def _step_result(entry: StepEntry, accepted: float) -> StepResult:
     status = "failed" if entry.failure else "skipped" if entry.skipped else "completed"
     return StepResult(
         entry.path,
-        entry.strand.position(),
+        entry.position,
         status,
         entry.started - accepted,
         entry.ended - accepted,

@@ -354,19 +354,20 @@ def test_s146_a_result_in_the_moment_of_the_cut_is_kept() -> None:
             async def handle(
                 self, message: object, actor: Actor[object, object]
             ) -> object:
-                with trio.CancelScope(shield=True):
-                    await trio.sleep(3)
-                return "done all the same"
+                with trio.CancelScope(shield=message == "first"):
+                    await trio.sleep(3 if message == "first" else 1)
+                return message
 
         child = actor_child(ref, JustInTime, conduct=Conduct(handler_timeout=2))
 
-        async def ask() -> None:
-            assert await ref.ask("go") == "done all the same"
+        async def ask(message: str) -> None:
+            assert await ref.ask(message) == message
 
         async with ActorSystem(supervising(child)), trio.open_nursery() as nursery:
-            # The second one waits while the first is over its time.
-            nursery.start_soon(ask)
-            nursery.start_soon(ask)
+            nursery.start_soon(ask, "first")
+            await trio.testing.wait_all_tasks_blocked()
+            # It waits while the first is over its time, and has a time of its own.
+            nursery.start_soon(ask, "second")
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -113,6 +113,10 @@ NAMELESS = (
 )
 
 VALUES: list[object] = [
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    -0.0,
     2**200,
     -(2**64),
     2**63,

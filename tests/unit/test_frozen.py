@@ -37,6 +37,10 @@ class Tagged(str):
     """A str with room for attributes."""
 
 
+class Noted(str):
+    __slots__ = ("note",)
+
+
 @attrs.frozen
 class Issue:
     title: str
@@ -179,8 +183,11 @@ def test_every_mapping_becomes_a_frozen_map(mapping: Mapping[str, object]) -> No
 class _Fresh(Mapping[int, list[int]]):
     """Makes its values anew each time it is asked."""
 
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
     def __getitem__(self, key: int) -> list[int]:
-        return [key]
+        return [key * self.factor]
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(50))
@@ -189,8 +196,11 @@ class _Fresh(Mapping[int, list[int]]):
         return 50
 
 
-def test_a_mapping_that_makes_its_values_anew_is_not_mixed_up() -> None:
-    assert freeze(_Fresh()) == {n: (n,) for n in range(50)}
+def test_mappings_that_make_their_values_anew_are_not_mixed_up() -> None:
+    """A value that is gone may leave its identity to the next one."""
+    assert freeze([_Fresh(factor) for factor in range(5)]) == tuple(
+        {n: (n * factor,) for n in range(50)} for factor in range(5)
+    )
 
 
 def test_a_mapping_field_is_frozen_and_the_record_rebuilt() -> None:
@@ -267,6 +277,7 @@ def _deep(levels: int) -> object:
         ([LooseData("a")], "outputs.extract[0]", "@dataclass(frozen=True)"),
         ([LooseStruct("a")], "outputs.extract[0]", "frozen=True"),
         ([Tagged("a")], "outputs.extract[0]", "register_type"),
+        ([Noted("a")], "outputs.extract[0]", "register_type"),
         ({(1, Plain()): 1}, "outputs.extract[<a key>][1]", "register_type"),
         ({Data("a", Plain())}, "outputs.extract[<a member>].extra", "register_type"),
         (Pair(1, cast("Any", Plain())), "outputs.extract.right", "register_type"),

@@ -213,6 +213,13 @@ def test_the_repr_of_a_large_state_is_short() -> None:
     )
 
 
+def test_other_inputs_begin_a_state_of_the_same_run_without_outputs() -> None:
+    state = OrchestrationState("run", {}, {"a": 1}, {"who": "me"}, AT)
+    assert state.with_inputs([2]) == OrchestrationState(
+        "run", (2,), {}, {"who": "me"}, AT
+    )
+
+
 def test_a_state_can_be_part_of_a_value() -> None:
     state = _state()
     assert freeze([state]) == (state,)

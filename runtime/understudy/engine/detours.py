@@ -14,7 +14,7 @@ from typing import Protocol
 from understudy.engine.asking import ask
 from understudy.engine.fan_out import Target
 from understudy.engine.flow import Flow, Then
-from understudy.engine.strand import Strand
+from understudy.engine.strand import Branch, Strand
 from understudy_protocols.failures import Failure
 from understudy_protocols.state import OrchestrationState
 
@@ -51,7 +51,7 @@ class Detour:
     def begin(self, label: str | int) -> Strand:
         """Split the parent into a fresh inner strand and return it."""
         self.parent.fork = self
-        self.inner = Strand(self.parent, label)
+        self.inner = Branch(self.parent, label)
         return self.inner
 
     def ended(self, strand: Strand, value: object) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from understudy.engine.flow import Flow, Then
-from understudy.engine.strand import Strand
+from understudy.engine.strand import Branch, Strand
 from understudy.workflows.joins import AllOf, Join, Verdict
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.outcomes import Outcome
@@ -137,7 +137,7 @@ class FanOutFork:
         label, target, item = self.branches[self.started]
         self.started += 1
         parent = self.parent
-        strand = Strand(parent, label)
+        strand = Branch(parent, label)
         if item is not _NO_ITEM:
             strand.item = item
         self._live[label] = strand

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from understudy.engine.strand import Run, StepEntry, Strand
+from understudy.engine.strand import Run, Strand
 from understudy.events import EventKind, RunEvent
 from understudy_actors.watchdog import Cut, Watchdog
 from understudy_protocols.failures import Cause, Failure
@@ -180,10 +180,6 @@ class Flow:
         run.become(RunStatus.RUNNING)
 
     # --- events ------------------------------------------------------------
-
-    def record(self, entry: StepEntry) -> None:
-        """Keep what became of a step, for the result."""
-        entry.strand.run.log.append(entry)
 
     def tell(
         self,

@@ -123,7 +123,14 @@ class StepWork:
                 number, attempts, usage = _drawn(message)
             strand.run.log.append(
                 StepEntry(
-                    op.path, strand, started, flow.now(), number, attempts, None, usage
+                    op.path,
+                    "" if strand.parent is None else strand.position(),
+                    started,
+                    flow.now(),
+                    number,
+                    attempts,
+                    None,
+                    usage,
                 )
             )
             if flow.observers:
@@ -189,7 +196,14 @@ class StepWork:
         if not isinstance(decision, Retry) or now + decision.delay >= message.due:
             strand.run.log.append(
                 StepEntry(
-                    op.path, strand, strand.since, now, number, attempts, failure, usage
+                    op.path,
+                    strand.position(),
+                    strand.since,
+                    now,
+                    number,
+                    attempts,
+                    failure,
+                    usage,
                 )
             )
             flow.fail(strand, failure)
@@ -327,7 +341,9 @@ class StepWork:
     def _skip(self, message: StepMessage, now: float) -> None:
         op, strand = self.op, message.strand
         strand.run.log.append(
-            StepEntry(op.path, strand, now, now, 0, (), None, None, skipped=True)
+            StepEntry(
+                op.path, strand.position(), now, now, 0, (), None, None, skipped=True
+            )
         )
         if op.flow.observers:
             op.flow.tell("step_skipped", strand, path=op.path)

@@ -90,7 +90,6 @@ class Strand:
     """One line of control; see the module.
 
     Attributes:
-      run: the run it belongs to.
       parent: the strand that split into this one; None for the run's own.
       label: which branch of its parent it is: a label, an item's index, a round.
       ended: nothing of it is to go on; set once.
@@ -111,27 +110,29 @@ class Strand:
         "parent",
         "previous",
         "round",
-        "run",
         "since",
         "waiting",
         "worker",
     )
 
-    run: Run
+    label: str | int
+    parent: Strand | None
 
-    def __init__(self, parent: Strand, label: str | int) -> None:
-        self.run = parent.run
-        self.parent: Strand | None = parent
-        self.label: str | int = label
+    def __init__(self) -> None:
         self.ended = False
         self.worker: Worker[StepMessage] | None = None
         self.fork: Fork | None = None
         self.waiting: Waiting | None = None
         self.attempt: Drawn | None = None
         self.since = 0.0
-        self.item = parent.item
-        self.previous = parent.previous
-        self.round = parent.round
+        self.item: object = None
+        self.previous: object = None
+        self.round = 0
+
+    @property
+    def run(self) -> Run:
+        """The run that it belongs to."""
+        raise NotImplementedError
 
     def position(self) -> str:
         """Return the labels from the run down to here, as ``a/3/b``."""
@@ -143,11 +144,32 @@ class Strand:
         return "/".join(reversed(labels))
 
 
+class Branch(Strand):
+    """A strand that another one has split into."""
+
+    __slots__ = ("run",)
+    run: Run
+
+    def __init__(self, parent: Strand, label: str | int) -> None:
+        self.run = parent.run
+        self.parent = parent
+        self.label = label
+        self.ended = False
+        self.worker = None
+        self.fork = None
+        self.waiting = None
+        self.attempt = None
+        self.since = 0.0
+        self.item = parent.item
+        self.previous = parent.previous
+        self.round = parent.round
+
+
 class StepEntry(msgspec.Struct, frozen=True):
     """What a run remembers of one step that has ended."""
 
     path: str
-    strand: Strand
+    position: str
     started: float
     ended: float
     number: int
@@ -214,18 +236,9 @@ class Run(Strand):
         state: OrchestrationState[object],
         created: float,
     ) -> None:
-        self.run = self
+        super().__init__()
         self.parent = None
         self.label = ""
-        self.ended = False
-        self.worker = None
-        self.fork = None
-        self.waiting = None
-        self.attempt = None
-        self.since = 0.0
-        self.item = None
-        self.previous = None
-        self.round = 0
         self.id = id
         self.status = RunStatus.QUEUED
         self.budget = budget
@@ -251,6 +264,11 @@ class Run(Strand):
         self.on_done: Callable[[], None] | None = None
         self.on_end = trio.Event()
         self._change: trio.Event | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run itself: not kept, so that a run over is freed at once."""
+        return self
 
     def become(self, status: RunStatus) -> None:
         """Take another status, and tell those who wait for one."""

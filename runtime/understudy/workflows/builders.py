@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Never, TypeAlias, TypeVar, overload
 
-from understudy.workflows.policy import Policy
 from understudy.workflows.context import Context
+from understudy.workflows.hints import is_async
 from understudy.workflows.joins import AllOf, Join, Tolerant, all_of
 from understudy.workflows.nodes import (
     GROUPING,
@@ -26,7 +26,9 @@ from understudy.workflows.nodes import (
     Route,
     Sequence,
     Workflow,
+    check_label,
 )
+from understudy.workflows.policy import Policy
 from understudy.workflows.seed_steps import Runnable, as_node
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.outcomes import Outcome
@@ -194,24 +196,15 @@ def parallel(
       join: what the end of one branch means for the others; `all_of()` if not
         given.  Under any other join the values are outcomes.
       max_concurrent: branches under way at once; all of them if not given.
-      branches: branches with labels of their own.
+      branches: branches with labels of their own.  One that does not run has
+        ended well, with None.
     """
-    labelled: dict[str, AnyWorkflow] = {}
-    for label, node in (
-        *((as_node(node).name, node) for node in nodes),
-        *branches.items(),
-    ):
-        if label in labelled:
-            raise ConfigError(
-                f"two branches are called {label!r}; label one as {label}_2=... "
-                "or give it another name with .named()"
-            )
-        labelled[label] = as_node(node)
-    if not labelled:
-        raise ConfigError("parallel() needs one branch or more")
+    made = [as_node(node) for node in nodes]
+    labelled = [(node.name, node) for node in made]
+    labelled += [(label, as_node(node)) for label, node in branches.items()]
     return Parallel(
         name=name,
-        branches=MappingProxyType(labelled),
+        branches=_branches("parallel(extract, check)", labelled),
         join=all_of() if join is None else join,
         max_concurrent=_count("max_concurrent", max_concurrent),
     )
@@ -264,7 +257,7 @@ def each(
     return Each(
         name=name,
         body=as_node(body),
-        over=over,
+        over=_quick("over of each()", over),
         join=all_of() if join is None else join,
         max_concurrent=_count("max_concurrent", max_concurrent) or DEFAULT_FAN_OUT,
     )
@@ -289,14 +282,11 @@ def route(
         It may be async.
       branches: what it chooses among, by label.
     """
-    if not branches:
-        raise ConfigError("route() needs one branch or more: route(policy, simple=...)")
+    labelled = [(label, as_node(branch)) for label, branch in branches.items()]
     return Route(
         name=name,
         policy=policy,
-        branches=MappingProxyType(
-            {label: as_node(branch) for label, branch in branches.items()}
-        ),
+        branches=_branches("route(policy, simple=...)", labelled),
     )
 
 
@@ -313,7 +303,7 @@ def cascade(
 ) -> Cascade[Never, object, Never]:
     """Try tiers in order until one's value is accepted.
 
-    A tier that fails counts as not accepted.  The last tier's value is taken
+    A tier that fails, or does not run, counts as not accepted.  The last tier's value is taken
     as it is, and its failure is the cascade's.
 
     Args:
@@ -322,7 +312,9 @@ def cascade(
     if not tiers:
         raise ConfigError("cascade() needs one tier or more")
     return Cascade(
-        name=name, tiers=tuple(as_node(tier) for tier in tiers), accept=accept
+        name=name,
+        tiers=tuple(as_node(tier) for tier in tiers),
+        accept=_quick("accept of cascade()", accept),
     )
 
 
@@ -355,12 +347,13 @@ def repeat(
       until: whether a round's value ends the loop; quick, and without effect.
         The body finds the round before as `context.previous`.
       max_rounds: the most rounds; a loop without it is refused.  Having run
-        them all ends the loop just as *until* does.
+        them all ends the loop just as *until* does, and so does a round that
+        does not run; the value is then that of the round before.
     """
     return Repeat(
         name=name,
         body=as_node(body),
-        until=until,
+        until=_quick("until of repeat()", until),
         max_rounds=_count("max_rounds", max_rounds),
     )
 
@@ -458,11 +451,39 @@ def child(
         that gives it; the outer workflow's input if not given.
     """
     return Child(
-        name=workflow.name if name is None else name, workflow=workflow, source=input
+        name=workflow.name if name is None else name,
+        workflow=workflow,
+        source=_quick("input of child()", input),
     )
 
 
-def _count(what: str, value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or value < 1):
+def _branches(
+    example: str, labelled: list[tuple[str, AnyWorkflow]]
+) -> Mapping[str, AnyWorkflow]:
+    branches: dict[str, AnyWorkflow] = {}
+    for label, node in labelled:
+        check_label("a branch", label)
+        if label in branches:
+            raise ConfigError(
+                f"two branches are called {label!r}; label one as {label}_2=... "
+                "or give it another name with .named()"
+            )
+        branches[label] = node
+    if not branches:
+        raise ConfigError(f"there must be one branch or more: {example}")
+    return MappingProxyType(branches)
+
+
+def _count(what: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(f"{what} is {value!r}; it must be a whole number from 1")
     return value
+
+
+def _quick(what: str, function: T) -> T:
+    """Return *function*; its answer is needed at once, so it cannot be async."""
+    if callable(function) and is_async(function):
+        raise ConfigError(f"{what} is async; it must be a plain, quick function")
+    return function

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, Never, Protocol, TypeVar, overload
 
-from understudy.workflows.nodes import Maybe, Workflow
+from understudy.workflows.nodes import AnyWorkflow, Maybe, Workflow
 from understudy_protocols.state import ORIGINAL_INPUT, OrchestrationState
 
 In_co = TypeVar("In_co", covariant=True)
@@ -34,14 +34,14 @@ class Context(Mapping[str, object], Generic[In_co]):
     def __init__(
         self,
         state: OrchestrationState[In_co],
-        needs: Mapping[str, bool],
+        needs: Mapping[str, bool] | None,
         place: Place,
     ) -> None:
         """Make the view of *state* that a step with these *needs* gets.
 
         Args:
           needs: the names that may be read; the value says whether the output
-            must exist.
+            must exist.  None for all that *state* holds.
           place: where in its run the step stands.
         """
         self._state = state
@@ -81,39 +81,46 @@ class Context(Mapping[str, object], Generic[In_co]):
           KeyError: the step does not declare that need; says what it declares.
         """
         if isinstance(key, Maybe):
-            return self[key.node]
+            return self._optional(key.node)
         name = key if isinstance(key, str) else key.name
         if name == ORIGINAL_INPUT:
             return self._state.inputs
-        try:
-            must_exist = self._needs[name]
-        except KeyError:
-            raise KeyError(self._not_declared(name)) from None
+        needs = self._needs
+        if needs is not None and name not in needs:
+            raise KeyError(self._not_declared(name))
         value = self._state.get_output(name, _ABSENT)
-        if value is _ABSENT:
-            # The check saw to it that what must exist does.
-            assert not must_exist, f"{name} is needed and was not made"
-            return None
-        return value
+        if value is not _ABSENT:
+            return value
+        if needs is None:
+            raise KeyError(self._not_declared(name))
+        # The check saw to it that what must exist does.
+        assert not needs[name], f"{name} is needed and was not made"
+        return None
 
     def __iter__(self) -> Iterator[str]:
         yield ORIGINAL_INPUT
-        yield from self._needs
+        yield from self._names
 
     def __len__(self) -> int:
-        return 1 + len(self._needs)
+        return 1 + len(self._names)
 
     def as_state(self) -> OrchestrationState[In_co]:
         """Return what may be seen as a state of its own."""
         state = self._state
-        made = {name: self[name] for name in self._needs}
+        if self._needs is None:
+            return state
+        made = {name: state.get_output(name, _ABSENT) for name in self._needs}
         return OrchestrationState(
             state.task_id,
             state.inputs,
-            {name: value for name, value in made.items() if value is not None},
+            {name: value for name, value in made.items() if value is not _ABSENT},
             state.metadata,
             state.created_at,
         )
+
+    @property
+    def _names(self) -> Collection[str]:
+        return self._state.outputs if self._needs is None else self._needs
 
     def item_as(self, kind: type[T]) -> T:
         """Return `item`, which must be a *kind*.
@@ -140,6 +147,14 @@ class Context(Mapping[str, object], Generic[In_co]):
             )
         return self.previous
 
+    def _optional(self, node: AnyWorkflow | str) -> object:
+        name = node if isinstance(node, str) else node.name
+        if self._needs is None and name not in self._state.outputs:
+            return None
+        return self[name]
+
     def _not_declared(self, name: str) -> str:
-        declared = ", ".join(self._needs) or "nothing"
+        declared = ", ".join(self._names) or "nothing"
+        if self._needs is None:
+            return f"{name} was not made where this step can see it ({declared} was)"
         return f"{name} is not among what this step needs ({declared}); add it to needs"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import cast
 
 import msgspec
 
-from understudy.workflows.step import UNDECLARED
+from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.types import matches, type_name
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze, thaw
-
-T = TypeVar("T")
 
 
 class InputError(SetupError):
@@ -35,20 +34,13 @@ class InputError(SetupError):
 def admit(value: object, declared: object, what: str) -> object:
     """Return *value*, frozen, as the declared type.
 
-    Plain dicts are made into the declared class, by its fields.
+    Plain containers, as from JSON, are made into the declared classes.
 
     Raises:
       InputError: it does not fit; says where.
       NotFrozenError: a part of it can change.
     """
-    frozen = freeze(value, what)
-    if declared is UNDECLARED or declared is object or _fits(frozen, declared):
-        return frozen
-    if not isinstance(frozen, Mapping):
-        raise InputError(
-            what, f"is a {type(value).__name__}; give a {type_name(declared)}"
-        )
-    return freeze(structure(thaw(frozen), declared, what), what)
+    return _as(freeze(value, what), declared, what)
 
 
 def structure(plain: object, declared: object, what: str) -> object:
@@ -60,16 +52,37 @@ def structure(plain: object, declared: object, what: str) -> object:
     if declared is UNDECLARED or declared is object:
         return plain
     try:
-        return cast(
-            "object", msgspec.convert(plain, type=cast("type[object]", declared))
-        )
-    except msgspec.ValidationError as error:
+        return msgspec.convert(plain, type=cast("type[object]", declared))
+    except (msgspec.ValidationError, TypeError) as error:
         raise InputError(
             what, f"does not fit {type_name(declared)}: {error}"
         ) from error
 
 
-def _fits(value: object, declared: object) -> bool:
-    if declared in (dict, Mapping):
-        return isinstance(value, Mapping)
-    return matches(value, declared)
+def _as(value: object, declared: object, what: str) -> object:
+    """Return a frozen value as the declared type, its items likewise."""
+    origin, arguments = typing.get_origin(declared), typing.get_args(declared)
+    if origin is tuple and arguments[-1] is Ellipsis and isinstance(value, tuple):
+        items = cast("tuple[object, ...]", value)
+        return tuple(
+            _as(item, arguments[0], f"{what}[{index}]")
+            for index, item in enumerate(items)
+        )
+    if (declared is dict or origin in (dict, Mapping)) and isinstance(value, Mapping):
+        entries = cast("Mapping[str, object]", value)
+        if not arguments:
+            return entries
+        return freeze(
+            {k: _as(v, arguments[1], f"{what}.{k}") for k, v in entries.items()}, what
+        )
+    if declared is UNDECLARED or matches(value, declared):
+        return value
+    if not isinstance(value, PLAIN):
+        raise InputError(
+            what, f"is a {type(value).__name__}; give a {type_name(declared)}"
+        )
+    return freeze(structure(thaw(value), declared, what), what)
+
+
+PLAIN = (Mapping, tuple, str)
+"""What classes are made of, when they come from JSON."""

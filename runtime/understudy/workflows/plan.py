@@ -17,7 +17,9 @@ class PlanNode:
       node: what the user declared.
       path: where it stands, as names joined by ``/``; unique in the workflow.
       label: its label in its parent: its own name, or a branch's label.
-      needs: for a step, the names it may read, and whether each must exist.
+      needs: the names it may read, and whether each must exist; None for all
+        that are in scope.
+      input_type: for a child, the input that its workflow takes.
       output_type: the type of its value, as far as it is declared.
       certain: whether it always has a value once its turn is over.
       multiplicity: the most messages that one run can have here at once.
@@ -27,7 +29,8 @@ class PlanNode:
     node: AnyWorkflow
     path: str
     label: str
-    needs: Mapping[str, bool]
+    needs: Mapping[str, bool] | None
+    input_type: object
     output_type: object
     certain: bool
     multiplicity: int
@@ -35,7 +38,7 @@ class PlanNode:
 
     def walk(self) -> Iterator[PlanNode]:
         """Yield this node and all below it, from the top, in order."""
-        stack = [self]
+        stack: list[PlanNode] = [self]
         while stack:
             node = stack.pop()
             yield node

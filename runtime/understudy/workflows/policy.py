@@ -31,7 +31,7 @@ class Decision:
 
     route: str
     features: Mapping[str, object] = attrs.field(
-        factory=FrozenMap, converter=_frozen_features
+        factory=FrozenMap[str, object], converter=_frozen_features
     )
 
     def __str__(self) -> str:

@@ -8,11 +8,12 @@ and may add one: its own name.
 from __future__ import annotations
 
 import re
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from understudy.workflows.context import Context
+from understudy.workflows.hints import is_async
 from understudy.workflows.nodes import AnyWorkflow, Need, Workflow
-from understudy.workflows.step import Step
+from understudy.workflows.step import Step, checked_needs
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.state import OrchestrationState
@@ -50,14 +51,15 @@ def as_node(thing: Runnable) -> AnyWorkflow:
     Raises:
       ConfigError: it is nothing that can be run.
     """
-    if isinstance(thing, Workflow):
-        return thing
-    if isinstance(thing, HasWorkflow):
-        return thing.as_workflow()
-    if isinstance(thing, WorkflowStep):
-        return _from_object(thing)
+    given: object = thing
+    if isinstance(given, Workflow):
+        return cast("AnyWorkflow", given)
+    if isinstance(given, HasWorkflow):
+        return given.as_workflow()
+    if isinstance(given, WorkflowStep) and not isinstance(given, type):
+        return _from_object(given)
     raise ConfigError(
-        f"{thing!r} cannot be a node of a workflow; decorate the function with "
+        f"{given!r} cannot be a node of a workflow; decorate the function with "
         "@step, or give an object with execute(state) and should_execute(state)"
     )
 
@@ -65,33 +67,50 @@ def as_node(thing: Runnable) -> AnyWorkflow:
 def _from_object(thing: WorkflowStep) -> Step[object, object, object]:
     name = str(getattr(thing, "name", None) or _snake(type(thing).__name__))
     needs: tuple[Need, ...] | None = getattr(thing, "needs", None)
+    if not is_async(thing.execute) or is_async(thing.should_execute):
+        raise ConfigError(
+            f"step {name!r}: write async def execute(state), and a plain "
+            "def should_execute(state)"
+        )
 
     async def execute(context: Context[object]) -> object:
-        state = context.as_state()
-        after = await thing.execute(state)
-        return _added(name, state, after)
+        state = _state(context)
+        return _added(name, state, await thing.execute(state))
 
     def should_execute(context: Context[object]) -> bool:
-        return thing.should_execute(context.as_state())
+        return thing.should_execute(_state(context))
 
-    return Step(name=name, call=execute, needs=needs, when=should_execute)
+    return Step(
+        name=name,
+        call=execute,
+        needs=None if needs is None else checked_needs(needs, name),
+        when=should_execute,
+    )
+
+
+def _state(context: Context[object]) -> OrchestrationState:
+    # Such a step takes its inputs to be a mapping; only its author knows.
+    return cast("OrchestrationState", context.as_state())
 
 
 def _added(name: str, before: OrchestrationState, after: object) -> object:
+    """Return the one output that a step added to its state."""
     if not isinstance(after, OrchestrationState):
         raise StepError(
             f"execute() of {name} returned a {type(after).__name__}; "
             "it must return the state, made by state.with_output(name, value)",
             cause=Cause.STEP_ERROR,
         )
-    extra = [key for key in after.outputs if key not in before.outputs and key != name]
-    if extra or name not in after.outputs:
+    seen, made = before.outputs, cast("OrchestrationState", after).outputs
+    absent = object()
+    written = [key for key in made if made[key] is not seen.get(key, absent)]
+    if written != [name]:
         raise StepError(
-            f"execute() of {name} added {', '.join(extra) or 'nothing'}; "
+            f"execute() of {name} wrote {', '.join(written) or 'nothing'}; "
             f"it must add exactly one output, {name!r}",
             cause=Cause.STEP_ERROR,
         )
-    return after.outputs[name]
+    return made[name]
 
 
 def _snake(name: str) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import inspect
 import math
-import typing
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, Literal, Never, Protocol, TypeVar, overload
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Generic, Literal, Never, Protocol, TypeVar, cast, overload
 
 import attrs
 
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
+from understudy.workflows.hints import (
+    UNDECLARED,
+    argument_of,
+    hints_of,
+    is_async,
+    parameters_of,
+)
 from understudy.workflows.nodes import (
     Deps_contra,
     In_contra,
@@ -30,13 +36,6 @@ D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
 
 
-class Undeclared:
-    """Stands where a step declares no type: checked when it runs, not before."""
-
-
-UNDECLARED = Undeclared()
-
-
 class StatefulStep(Protocol[D_contra]):
     """A step that keeps something between messages; one instance per worker.
 
@@ -53,7 +52,9 @@ class StatefulStep(Protocol[D_contra]):
 
 
 @attrs.frozen(eq=False)
-class Step(Workflow[In_contra, Out_co, Deps_contra], Generic[In_contra, Out_co, Deps_contra]):
+class Step(
+    Workflow[In_contra, Out_co, Deps_contra], Generic[In_contra, Out_co, Deps_contra]
+):
     """One function as a node of a workflow.
 
     Args:
@@ -168,7 +169,7 @@ def step(
     when: Callable[[Context[object]], bool] | None = None,
     version: str = "",
     thread: bool = False,
-) -> Step[Never, object, Never] | Callable[[Callable[..., object]], object]:
+) -> object:
     """Make a step of a function.
 
     Args:
@@ -190,43 +191,26 @@ def step(
     """
 
     def decorate(function: Callable[..., object]) -> Step[Never, object, Never]:
-        label = name or getattr(function, "__name__", type(function).__name__)
-        if thread == inspect.iscoroutinefunction(function):
-            raise ConfigError(
-                f"step {label!r} runs in a thread, so it must be a plain function"
-                if thread
-                else f"step {label!r} is a plain function; write async def, "
-                "or step(thread=True) to run it in a worker thread"
-            )
+        label = name or str(getattr(function, "__name__", type(function).__name__))
+        _right_colour(function, label, thread)
         takes_attempt = _takes_attempt(function, label)
-        hints = _hints(function)
-        declared = hints.get("return", UNDECLARED) if output is UNDECLARED else output
-        problem = (
-            None
-            if declared is UNDECLARED or isinstance(declared, typing.Mapping)
-            else declared_type_problem(declared, f"the output of step {label!r}")
-        )
-        if problem is not None:
-            raise ConfigError(problem)
-        parameters = list(inspect.signature(function).parameters)
+        declared = (*parameters_of(function), UNDECLARED)
         return Step(
             name=label,
             version=version,
             call=function,
             takes_attempt=takes_attempt,
-            needs=_needs(needs, label),
-            input_type=_argument(hints.get(parameters[0])),
-            output_type=declared,
-            deps_type=_argument(hints.get(parameters[1]))
-            if takes_attempt
-            else UNDECLARED,
-            timeout=_seconds("timeout", label, timeout),
+            needs=checked_needs(needs, label),
+            input_type=argument_of(declared[0]),
+            output_type=_output(function, output, label),
+            deps_type=argument_of(declared[1]) if takes_attempt else UNDECLARED,
+            timeout=_timeout(label, timeout),
             retry=RetryConfig() if retry is None else retry,
             max_concurrent=_permits(label, max_concurrent),
             replay_safe=replay_safe,
-            min_time=min_time,
+            min_time=_min_time(label, min_time),
             thread=thread,
-            when=when,
+            when=_quick(label, when),
         )
 
     return decorate if function is None else decorate(function)
@@ -250,21 +234,24 @@ def stateful_step(
     before the first message, its ``teardown`` after the last.  When `execute`
     raises one of *restart_on*, the worker is replaced with a fresh object, and
     the message tried again as its `retry` says.
+
+    Raises:
+      ConfigError: a value that cannot be meant; says which and why.
     """
-    problem = declared_type_problem(output, f"the output of step {name!r}")
-    if problem is not None:
-        raise ConfigError(problem)
+    _check_output(output, name)
     return Step(
         name=name,
         version=version,
         call=_unused,
         takes_attempt=True,
-        needs=_needs(needs, name),
+        needs=checked_needs(needs, name),
         output_type=output,
-        timeout=_seconds("timeout", name, timeout),
+        deps_type=_deps_of(factory),
+        timeout=_timeout(name, timeout),
         retry=RetryConfig() if retry is None else retry,
         max_concurrent=_permits(name, max_concurrent),
-        factory=factory,
+        # Runtime.__init__ sees to it that the dependencies are of the right type.
+        factory=cast("Callable[[], StatefulStep[object]]", factory),
         restart_on=restart_on,
     )
 
@@ -273,52 +260,12 @@ def _unused(*_: object) -> object:
     raise AssertionError("a stateful step runs its object, not its function")
 
 
-def _takes_attempt(function: Callable[..., object], label: str) -> bool:
-    kinds = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    parameters = inspect.signature(function).parameters.values()
-    needed = [
-        p.name
-        for p in parameters
-        if p.kind in kinds and p.default is inspect.Parameter.empty
-    ]
-    keyword_only = [
-        p.name
-        for p in parameters
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-        and p.default is inspect.Parameter.empty
-    ]
-    if keyword_only or len(needed) not in (1, 2):
-        raise ConfigError(
-            f"step {label!r} takes ({', '.join(needed + keyword_only)}); "
-            "a step takes (context) or (context, attempt)"
-        )
-    return len(needed) == 2
+def checked_needs(needs: Iterable[Need], label: str) -> tuple[Need, ...]:
+    """Return *needs* as a tuple.
 
-
-def _hints(function: Callable[..., object]) -> dict[str, object]:
-    """Return the annotations that can be resolved; none if one of them cannot."""
-    target = inspect.unwrap(function)
-    closure = (
-        inspect.getclosurevars(target).nonlocals if inspect.isfunction(target) else {}
-    )
-    try:
-        return typing.get_type_hints(target, localns=dict(closure))
-    except NameError:
-        # A type that only the function's own surroundings know: like none.
-        return {}
-
-
-def _argument(hint: object) -> object:
-    arguments = typing.get_args(hint)
-    if not arguments or isinstance(arguments[0], TypeVar):
-        return UNDECLARED
-    return arguments[0]
-
-
-def _needs(needs: Iterable[Need], label: str) -> tuple[Need, ...]:
+    Raises:
+      ConfigError: it is a single need, and not a tuple of them.
+    """
     if isinstance(needs, str | Workflow | Maybe):
         raise ConfigError(
             f"needs of step {label!r} must be a tuple: needs=(that,), with the comma"
@@ -326,20 +273,90 @@ def _needs(needs: Iterable[Need], label: str) -> tuple[Need, ...]:
     return tuple(needs)
 
 
-def _seconds(what: str, label: str, value: float | None) -> float:
+def _right_colour(function: Callable[..., object], label: str, thread: bool) -> None:
+    if thread == is_async(function):
+        raise ConfigError(
+            f"step {label!r} runs in a thread, so it must be a plain function"
+            if thread
+            else f"step {label!r} is a plain function; write async def, "
+            "or step(thread=True) to run it in a worker thread"
+        )
+
+
+def _takes_attempt(function: Callable[..., object], label: str) -> bool:
+    empty = inspect.Parameter.empty
+    needed = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is empty
+        and parameter.kind
+        not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    ]
+    by_name = [p for p in needed if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if by_name or len(needed) not in (1, 2):
+        raise ConfigError(
+            f"step {label!r} takes ({', '.join(p.name for p in needed)}); "
+            "a step takes (context) or (context, attempt)"
+        )
+    return len(needed) == 2
+
+
+def _output(function: Callable[..., object], output: object, label: str) -> object:
+    """Return the declared output: as given, else as annotated."""
+    if output is UNDECLARED:
+        output = hints_of(function).get("return", UNDECLARED)
+    _check_output(output, label)
+    return output
+
+
+def _check_output(declared: object, label: str) -> None:
+    if declared is UNDECLARED or isinstance(declared, Mapping):
+        return
+    problem = declared_type_problem(declared, f"the output of step {label!r}")
+    if problem is not None:
+        raise ConfigError(problem)
+
+
+def _deps_of(factory: Callable[[], object]) -> object:
+    """Return the dependencies that a stateful step's class declares."""
+    execute: Callable[..., object] | None = getattr(factory, "execute", None)
+    if execute is None:
+        return UNDECLARED
+    return argument_of((*parameters_of(execute)[2:], UNDECLARED)[0])
+
+
+def _quick(
+    label: str, when: Callable[[Context[object]], bool] | None
+) -> Callable[[Context[object]], bool] | None:
+    if when is not None and is_async(when):
+        raise ConfigError(
+            f"when of step {label!r} is async; it must be a plain, quick function"
+        )
+    return when
+
+
+def _timeout(label: str, value: float | None) -> float:
     if value is None:
         return math.inf
     if isinstance(value, bool) or not value > 0:
         raise ConfigError(
-            f"{what} of step {label!r} is {value!r}; give seconds above 0"
+            f"timeout of step {label!r} is {value!r}; give seconds above 0"
         )
     return value
 
 
-def _permits(label: str, value: int | None) -> int | None:
-    if value is not None and (
-        isinstance(value, bool) or not isinstance(value, int) or value < 1
-    ):
+def _min_time(label: str, value: float) -> float:
+    if isinstance(value, bool) or not 0 <= value < math.inf:
+        raise ConfigError(
+            f"min_time of step {label!r} is {value!r}; give seconds, 0 or more"
+        )
+    return value
+
+
+def _permits(label: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(
             f"max_concurrent of step {label!r} is {value!r}; give a whole number from 1"
         )

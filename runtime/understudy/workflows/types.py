@@ -9,10 +9,15 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
+from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.joins import AllOf, Join
-from understudy.workflows.step import UNDECLARED
 from understudy_protocols.outcomes import Outcome
+
+
+NO_LISTS = (str, bytes, bytearray, Mapping, AbstractSet)
+"""What can be iterated, and is no list of items all the same."""
 
 
 def type_name(declared: object) -> str:
@@ -48,32 +53,32 @@ def narrower(one: object, other: object) -> object | None:
 
 
 def is_iterable_type(declared: object) -> bool:
-    """Whether values declared so can be gone over; a text or a mapping cannot."""
+    """Whether values declared so are lists: a text, a mapping or a set is not.
+
+    A set has no order that is the same in the next process.
+    """
     kinds = _choices(declared)
     if declared is UNDECLARED or declared is object or kinds is None:
         return True
     return all(
-        issubclass(kind, Iterable) and not issubclass(kind, str | bytes | Mapping)
-        for kind in kinds
+        issubclass(kind, Iterable) and not issubclass(kind, NO_LISTS) for kind in kinds
     )
 
 
 def item_tuple(join: Join, item: object) -> object:
     """Return the type of an `each` whose body gives *item*."""
     inner = item if isinstance(join, AllOf) else Outcome
-    if inner is UNDECLARED or not isinstance(inner, type):
-        return tuple
-    return types.GenericAlias(tuple, (inner, ...))
-
-
-def value_map(join: Join, values: list[object]) -> object:
-    """Return the type of a `parallel` whose branches give *values*."""
-    del join, values
-    return Mapping
+    return tuple if inner is UNDECLARED else types.GenericAlias(tuple, (inner, ...))
 
 
 def matches(value: object, declared: object) -> bool:
     """Whether a value is what its step declares, as far as its class says."""
+    origin = typing.get_origin(declared)
+    if origin in (typing.Union, types.UnionType):
+        return any(matches(value, choice) for choice in typing.get_args(declared))
+    if origin is typing.Literal:
+        choices = typing.get_args(declared)
+        return any(type(value) is type(one) and value == one for one in choices)
     kinds = _choices(declared)
     return kinds is None or any(_is_instance(value, kind) for kind in kinds)
 
@@ -99,6 +104,10 @@ def _choices(declared: object) -> tuple[type, ...] | None:
                 return None
             found.extend(inner)
         return tuple(found)
+    if origin is typing.Literal:
+        return tuple({type(choice) for choice in typing.get_args(declared)})
+    if isinstance(declared, typing.NewType):
+        return _choices(declared.__supertype__)
     if declared is None:
         return (type(None),)
     kind = origin if origin is not None else declared

@@ -1,0 +1,98 @@
+"""The result lines: one for each input line."""
+
+from __future__ import annotations
+
+from understudy.cli.plain import failure_facts, json_line, plain
+from understudy.result import RunResult, StepResult
+from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.usage import NO_USAGE, Usage
+
+
+def result_line(line: int, result: RunResult[object]) -> bytes:
+    """Return the line of a run that is over.
+
+    Args:
+      line: where its input begins, from 1.
+    """
+    return json_line(
+        _facts(line, result, result.status.value, result.failure),
+    )
+
+
+def paused_line(
+    line: int, result: RunResult[object], pauses: tuple[str, ...]
+) -> bytes:
+    """Return the line of a run that waited for an answer and was given up.
+
+    Args:
+      pauses: the keys of those that were open.
+    """
+    facts = _facts(line, result, "paused", None)
+    return json_line({**facts, "pauses": pauses})
+
+
+def refused_line(line: int, problem: str) -> bytes:
+    """Return the line of an input that no run could be made of."""
+    failure = Failure.of(Cause.SETUP, problem, where=f"line {line}")
+    return json_line(
+        {
+            "run_id": None,
+            "line": line,
+            "status": "failed",
+            "value": None,
+            "outputs": {},
+            "failure": failure_facts(failure),
+            "usage": _usage(NO_USAGE),
+            "duration": 0.0,
+            "steps": [],
+        }
+    )
+
+
+def _facts(
+    line: int, result: RunResult[object], status: str, failure: Failure | None
+) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "run_id": result.run_id,
+        "line": line,
+        "status": status,
+        "value": plain(result.value) if result.ok else None,
+        "outputs": plain(result.outputs),
+        "failure": None if failure is None else failure_facts(failure),
+        "usage": _usage(result.usage),
+        "duration": _seconds(result.duration),
+        "steps": [_step(step) for step in result.steps],
+    }
+    if result.stuck:
+        facts["stuck"] = result.stuck
+    return facts
+
+
+def _usage(usage: Usage) -> dict[str, object]:
+    return {
+        "calls": usage.calls,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cost_micros": usage.cost_micros,
+        "estimated": usage.estimated,
+    }
+
+
+def _step(step: StepResult) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "path": step.path,
+        "position": step.position,
+        "status": step.status,
+        "started": _seconds(step.started),
+        "ended": _seconds(step.ended),
+        "attempts": step.number,
+    }
+    if step.failure is not None:
+        facts["failure"] = failure_facts(step.failure)
+    return facts
+
+
+def _seconds(length: float) -> float:
+    """Return seconds with six decimals: no clock here means more."""
+    return round(length, 6)

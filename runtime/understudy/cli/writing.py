@@ -1,0 +1,178 @@
+"""The output file: whole lines, soon on disk, and none lost if it fills up."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+import attrs
+import trio
+
+from understudy_protocols.errors import SetupError
+
+FLUSH_EVERY = 0.5
+"""A finished result is in the file at most so long after; seconds."""
+
+FLUSH_AT = 64 * 1024
+"""Bytes waiting that are written at once."""
+
+MOST_WAITING = 4 * 1024 * 1024
+"""Bytes waiting above which results have to wait for the disk."""
+
+
+@attrs.frozen
+class OutputFile:
+    """An output that can be written to.
+
+    Args:
+      name: how to call it in messages.
+      fd: its descriptor.
+    """
+
+    name: str
+    fd: int
+
+
+def open_output(path: str, *, overwrite: bool, source: int) -> OutputFile:
+    """Open *path* for writing, or standard output for ``-``.
+
+    Args:
+      overwrite: whether a file that is there may be emptied.
+      source: the descriptor of the input, which is never emptied.
+
+    Raises:
+      SetupError: it is there already, or cannot be written.
+    """
+    if path == "-":
+        return OutputFile("standard output", 1)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        # Nobody may slip in between.
+        flags |= os.O_EXCL
+    except OSError as error:
+        raise SetupError(f"cannot write {path}: {error.strerror}") from error
+    else:
+        _check_existing(path, there, os.fstat(source), overwrite=overwrite)
+        flags |= os.O_TRUNC if stat.S_ISREG(there.st_mode) else 0
+    try:
+        return OutputFile(path, os.open(path, flags, 0o666))
+    except OSError as error:
+        raise SetupError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _check_existing(
+    path: str, there: os.stat_result, source: os.stat_result, *, overwrite: bool
+) -> None:
+    if os.path.samestat(there, source) and stat.S_ISREG(there.st_mode):
+        raise SetupError(
+            f"{path} is the input itself; write the results to another file"
+        )
+    if stat.S_ISREG(there.st_mode) and not overwrite:
+        raise SetupError(
+            f"{path} exists already; give --overwrite to replace it, or another name"
+        )
+
+
+class ResultWriter:
+    """Writes lines in batches, by a thread, while others go on.
+
+    Attributes:
+      error: why it gave up; None while all is well.
+    """
+
+    def __init__(self, output: OutputFile) -> None:
+        self._fd = output.fd
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._wake = trio.Event()
+        self._written = trio.Event()
+        self.error: OSError | None = None
+
+    def add(self, lines: list[bytes]) -> None:
+        """Take lines, each with its newline, to be written soon."""
+        self._lines.extend(lines)
+        self._size += sum(map(len, lines))
+        if self._size >= FLUSH_AT:
+            self._wake.set()
+
+    async def room(self) -> None:
+        """Wait while there is too much to write; a checkpoint only then."""
+        while self._size > MOST_WAITING and self.error is None:
+            await self._written.wait()
+
+    async def serve(self) -> None:
+        """Write until cancelled, or until writing fails.
+
+        Cancellation: a batch under way is finished.
+        """
+        while self.error is None:
+            with trio.move_on_after(FLUSH_EVERY):
+                await self._wake.wait()
+            await self._flush()
+
+    async def finish(self) -> None:
+        """Write what is left; there will be no more."""
+        while self._lines and self.error is None:
+            await self._flush()
+
+    def unwritten(self) -> list[bytes]:
+        """Return the lines that are not in the file."""
+        return list(self._lines)
+
+    async def _flush(self) -> None:
+        self._wake = trio.Event()
+        lines = self._lines
+        if not lines or self.error is not None:
+            return
+        self._lines = []
+        with trio.CancelScope(shield=True):
+            count, error = await trio.to_thread.run_sync(write_lines, self._fd, lines)
+        self._lines[:0] = lines[count:]
+        self._size = sum(map(len, self._lines))
+        self.error = error
+        self._written.set()
+        self._written = trio.Event()
+
+
+def write_lines(fd: int, lines: list[bytes]) -> tuple[int, OSError | None]:
+    """Write *lines*, and return how many are in the file, and why not all.
+
+    When a line does not fit, its beginning is taken out again, so that a file
+    always ends with a whole line.
+    """
+    data = memoryview(b"".join(lines))
+    done = 0
+    try:
+        while done < len(data):
+            done += os.write(fd, data[done:])
+    except OSError as error:
+        return _keep_whole(fd, lines, done), error
+    return len(lines), None
+
+
+def _keep_whole(fd: int, lines: list[bytes], done: int) -> int:
+    count = 0
+    whole = 0
+    while count < len(lines) and whole + len(lines[count]) <= done:
+        whole += len(lines[count])
+        count += 1
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        end = os.lseek(fd, 0, os.SEEK_CUR) - (done - whole)
+        os.ftruncate(fd, end)
+        os.lseek(fd, end, os.SEEK_SET)
+    return count
+
+
+def rescue(lines: list[bytes]) -> str | None:
+    """Put *lines* into a new temporary file; return its path, None if that fails."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            prefix="understudy-results-", suffix=".jsonl", delete=False
+        ) as file:
+            file.writelines(lines)
+    except OSError:
+        return None
+    return file.name

@@ -1,0 +1,137 @@
+"""Which exit kind an end has, for what was raised and what was known."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from understudy_actors.exits import Circumstances, classify, leaf
+from understudy_protocols.errors import (
+    ChildEscalatedError,
+    RestartIntensityError,
+    StartFailedError,
+)
+from understudy_protocols.supervision import Escalate, ExitKind, Shutdown
+
+
+def of(
+    *,
+    ready: bool = True,
+    asked: bool = False,
+    cut: ExitKind | None = None,
+    caught: bool = False,
+) -> Circumstances:
+    return Circumstances("root/a", ready, asked, cut, caught)
+
+
+def cancelled() -> trio.Cancelled:
+    """Return a Cancelled, which only trio can make."""
+    caught = list[trio.Cancelled]()
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled as error:
+                caught.append(error)
+                raise
+
+    trio.run(main)
+    return caught[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "kind"),
+    [
+        (of(), ExitKind.NORMAL),
+        (of(asked=True), ExitKind.SHUTDOWN),
+        (of(ready=False), ExitKind.START_FAILED),
+        (of(ready=False, asked=True), ExitKind.SHUTDOWN),
+        (of(cut=ExitKind.KILLED, caught=True), ExitKind.KILLED),
+        (of(cut=ExitKind.KILLED, caught=True, asked=True), ExitKind.KILLED),
+        (of(cut=ExitKind.KILLED), ExitKind.NORMAL),
+        (of(cut=ExitKind.KILLED, asked=True), ExitKind.SHUTDOWN),
+        (of(ready=False, cut=ExitKind.TIMEOUT, caught=True), ExitKind.TIMEOUT),
+        (of(ready=False, cut=ExitKind.TIMEOUT), ExitKind.TIMEOUT),
+    ],
+)
+def test_code_that_returned(known: Circumstances, kind: ExitKind) -> None:
+    assert classify(None, known).kind is kind
+
+
+BOOM = ValueError("boom")
+
+
+@pytest.mark.parametrize(
+    ("error", "known", "kind"),
+    [
+        (BOOM, of(), ExitKind.CRASH),
+        (BOOM, of(asked=True), ExitKind.CRASH),
+        (BOOM, of(ready=False), ExitKind.START_FAILED),
+        (BOOM, of(ready=False, asked=True), ExitKind.CRASH),
+        (BOOM, of(cut=ExitKind.KILLED), ExitKind.KILLED),
+        (BOOM, of(ready=False, cut=ExitKind.TIMEOUT), ExitKind.TIMEOUT),
+        (Shutdown(), of(), ExitKind.SHUTDOWN),
+        (Shutdown(), of(ready=False), ExitKind.SHUTDOWN),
+        (Escalate(), of(), ExitKind.CRASH),
+        (TimeoutError(), of(), ExitKind.TIMEOUT),
+        (trio.TooSlowError(), of(), ExitKind.TIMEOUT),
+        (trio.TooSlowError(), of(ready=False), ExitKind.START_FAILED),
+        (RestartIntensityError("a", 3, 5.0), of(), ExitKind.GAVE_UP),
+        (RestartIntensityError("a", 3, 5.0), of(ready=False), ExitKind.START_FAILED),
+        (ChildEscalatedError("a"), of(), ExitKind.GAVE_UP),
+        (KeyboardInterrupt(), of(cut=ExitKind.KILLED), ExitKind.CRASH),
+        (SystemExit(), of(ready=False), ExitKind.CRASH),
+    ],
+)
+def test_code_that_raised(
+    error: BaseException, known: Circumstances, kind: ExitKind
+) -> None:
+    end = classify(error, known)
+    assert end.kind is kind
+    assert end.cause is error
+    assert end.fatal is not isinstance(error, Exception)
+    assert end.escalates is isinstance(error, Escalate)
+
+
+def test_an_end_before_ready_says_so() -> None:
+    cause = classify(None, of(ready=False)).cause
+    assert isinstance(cause, StartFailedError)
+    assert "without reporting ready" in str(cause)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_s035_a_cancelled_from_elsewhere_is_a_mistake(
+    ready: bool, grouped: bool
+) -> None:
+    stray: BaseException = cancelled()
+    if grouped:
+        stray = BaseExceptionGroup("two", [stray, cancelled()])
+    end = classify(stray, of(ready=ready))
+    assert end.kind is (ExitKind.CRASH if ready else ExitKind.START_FAILED)
+    assert end.cause is not None
+    assert end.cause.__cause__ is stray
+    assert not end.fatal
+
+
+def test_s033_the_leaf_of_nested_groups_is_found() -> None:
+    inner = BaseExceptionGroup("inner", [cancelled(), BOOM])
+    assert leaf(BaseExceptionGroup("outer", [inner, cancelled()])) is BOOM
+
+
+def test_s033_several_errors_stay_one_group() -> None:
+    group = BaseExceptionGroup(
+        "g", [BOOM, cancelled(), ExceptionGroup("h", [OSError()])]
+    )
+    assert leaf(group) is group
+
+
+def test_s034_what_ends_the_process_is_found_among_several() -> None:
+    stop = SystemExit(1)
+    assert leaf(BaseExceptionGroup("g", [BOOM, stop])) is stop
+
+
+def test_an_error_by_itself_is_its_own_leaf() -> None:
+    assert leaf(BOOM) is BOOM
