@@ -104,7 +104,7 @@ class System(abc.ABC):
 
     def add_stuck(self, life: LiveTask) -> str:
         """Note that *life* was cut and has not ended; return where it stands."""
-        stack = life.stack() or "its task has not begun"
+        stack = life.stack()
         self._stuck[life] = StuckChild(life.path, life.number, stack)
         return stack
 

@@ -151,9 +151,8 @@ class Incarnation:
             self.scope.cancel(reason=f"{self.path}: {kind.value}")
 
     def stack(self) -> str:
-        """Return where the child's task stands, innermost last; empty before it runs."""
-        if self.task is None:
-            return ""
+        """Return where the child's task stands, innermost last."""
+        assert self.task is not None, "a task that has not begun cannot be stuck"
         frames = traceback.StackSummary.extract(self.task.iter_await_frames())
         return "".join(frames.format())
 

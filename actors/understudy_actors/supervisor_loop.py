@@ -87,10 +87,8 @@ class SupervisorLoop:
 
     def life_ready(self, life: Incarnation, value: object) -> None:
         """See `Owner`."""
-        child_id = _id_of(life)
-        if self._lives.get(child_id) is life:
-            self._timers.disarm(life)
-            self.post(BecameReady(child_id, life.number, value))
+        self._timers.disarm(life)
+        self.post(BecameReady(_id_of(life), life.number, value))
 
     def life_ended(self, life: Incarnation, end: Exit) -> None:
         """See `Owner`."""
@@ -234,7 +232,8 @@ class SupervisorLoop:
             bound.deadline = self.system.now() + self.system.kill_timeout
             while self._sweep():
                 await self._park()
-        for life in list(self._lives.values()):
+        self._sweep()  # an end may have come in together with the deadline
+        for life in self._lives.values():
             if life.kind is ChildKind.WORKER:
                 self._inbox.append(self._left_behind(life, ExitKind.KILLED))
         with trio.CancelScope(shield=True):

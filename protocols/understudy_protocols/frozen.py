@@ -251,16 +251,13 @@ class _Walk:
     def mapping(self, value: object) -> FrozenMap[object, object]:
         """Freeze the items of a mapping."""
         items = dict(cast("Mapping[object, object]", value))
-        if immutable.issuperset(map(type, items.values())) and immutable.issuperset(
-            map(type, items)
-        ):
-            return sealed_map(items)
-        return sealed_map(
-            {
-                self.part(_A_KEY, key): self.part(key, item)
-                for key, item in items.items()
-            }
-        )
+        if not immutable.issuperset(map(type, items)):
+            keys = [self.part(_A_KEY, key) for key in items]
+            items = dict(zip(keys, items.values(), strict=True))
+        for key, item in items.items():
+            if type(item) not in immutable:
+                items[key] = self.part(key, item)
+        return sealed_map(items)
 
     def sequence(self, value: object) -> tuple[object, ...]:
         """Freeze the items of a list or tuple."""

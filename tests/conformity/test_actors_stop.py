@@ -635,3 +635,28 @@ def test_s090_after_the_end_every_ask_is_answered_and_every_inbox_closed() -> No
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)
+
+
+def test_s089_a_handler_may_stop_its_actor_or_the_system_it_lives_in() -> None:
+    async def main(what: str) -> None:
+        ref = Ref[object, object]("a")
+
+        class Quitter(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                if message == "stop me":
+                    await system.root.terminate_child("a")
+                else:
+                    await system.stop()
+                return "done"
+
+        async with ActorSystem(supervising(actor_child(ref, Quitter))) as system:
+            assert await ref.ask(what) == "done"
+            await trio.sleep(1)
+            assert ref.closed
+        assert trio.current_time() == 1
+
+    for seed in SEEDS:
+        run_seeded(main, "stop me", seed=seed)
+        run_seeded(main, "stop all", seed=seed)

@@ -438,3 +438,63 @@ def test_a_supervisor_with_a_bounded_shutdown_is_cut_with_all_below(seed: int) -
         assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
 
     run(main, seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_supervisors_that_are_cut_wait_for_those_below_and_for_no_stuck_child(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        innermost = supervising(ChildSpec("C", shields), probe.child("D"))
+        inner = supervising(probe.child("B"), supervisor_child("T", innermost))
+        outer = supervisor_child("S", inner, shutdown=2.0)
+        async with probe.system([probe.child("A"), outer]) as system:
+            await system.stop()
+            assert trio.current_time() == 3.0
+            assert probe.log[-1] == "stop A"
+        for path in ("root/S/T", "root/S", "root/S/B", "root/A"):
+            assert len(probe.ends(path)) == 1
+        stuck = [e.path for e in probe.events if e.state is LifeState.STUCK]
+        assert stuck == ["root/S/T/C"]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_child_that_ends_in_the_instant_it_counts_as_stuck_ends_once(
+    seed: int,
+) -> None:
+    async def last_moment(life: Life) -> None:
+        life.ready()
+        with trio.CancelScope(shield=True):
+            await trio.sleep_until(3.0)
+
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(ChildSpec("B", last_moment), ChildSpec("C", last_moment))
+        outer = supervisor_child("S", inner, shutdown=2.0)
+        async with probe.system([probe.child("A"), outer]):
+            pass
+        assert trio.current_time() == 3.0
+        for path in ("root/S/B", "root/S/C", "root/S"):
+            assert len(probe.ends(path)) == 1
+
+    run(main, seed)
+
+
+def test_any_number_of_tasks_of_a_child_may_wait_for_its_stop() -> None:
+    async def child(life: Life) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(life.wait_stop)
+            await settle()
+            life.ready()
+
+    async def main() -> None:
+        probe = Probe()
+        async with probe.system([ChildSpec("A", child)]):
+            pass
+        assert [end.kind for end in probe.ends("root/A")] == [ExitKind.SHUTDOWN]
+
+    run(main)

@@ -10,9 +10,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import TypeVar, cast
 
 import attrs
 
@@ -21,6 +22,8 @@ from understudy.workflows.seed_steps import HasWorkflow, WorkflowStep, as_node
 from understudy.workflows.step import Step
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
+
+T = TypeVar("T")
 
 _SHOWN = 8
 """Names listed in a message; more would hide the sentence."""
@@ -91,17 +94,19 @@ def load_module(where: str) -> ModuleType:
     if where.endswith(".py") or os.sep in where:
         return _load_file(where)
     _put_on_path(Path.cwd())
+    return _users(lambda: _import(where), f"{where} cannot be imported")
+
+
+def _import(where: str) -> ModuleType:
     try:
         return importlib.import_module(where)
     except ModuleNotFoundError as error:
-        if error.name is not None and f"{where}.".startswith(f"{error.name}."):
-            raise SetupError(
-                f"there is no module {where}; give one that Python finds from here, "
-                "or the path of a .py file"
-            ) from error
-        raise _broken(where, error) from error
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        raise _broken(where, error) from error
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise
+        raise SetupError(
+            f"there is no module {where}; give one that Python finds from here, "
+            "or the path of a .py file"
+        ) from error
 
 
 def workflow_names(module: ModuleType) -> tuple[str, ...]:
@@ -135,11 +140,12 @@ def _load_file(where: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Annotations are looked up by way of the module's name.
     sys.modules[name] = module
+    load = partial(spec.loader.exec_module, module)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - the user's file may raise anything
+        _users(load, f"{where} cannot be imported")
+    except SetupError:
         del sys.modules[name]
-        raise _broken(where, error) from error
+        raise
     return module
 
 
@@ -148,18 +154,29 @@ def _put_on_path(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _broken(where: str, error: Exception) -> SetupError:
-    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _users(code: Callable[[], T], what: str) -> T:
+    """Run code of the user's; whatever it raises becomes one sentence."""
+    try:
+        return code()
+    except SetupError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it may raise anything
+        raise SetupError(f"{what}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    told = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, SyntaxError):
         # Its text names file and line.
-        return SetupError(f"{where} cannot be imported: {what}")
+        return told
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "importlib" not in frame.filename and frame.filename != __file__
     ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return SetupError(f"{where} cannot be imported: {what}{place}")
+    return told + place
 
 
 def _named_or_default(text: str | None, module: ModuleType, default: str) -> object:
@@ -182,12 +199,7 @@ def _made(found: object, text: str) -> object:
     make = cast("Callable[[], object]", found)
     if inspect.signature(make).parameters:
         raise SetupError(f"{text} is a function with arguments; it must take none")
-    try:
-        return make()
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
-        raise SetupError(
-            f"{text}() raised {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+    return _users(make, f"{text}() failed")
 
 
 def _attribute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -13,6 +13,9 @@ from understudy.demo.messages import Message
 from understudy.demo.tiers import Tier
 from understudy.demo.workflow import Reply
 from understudy.result import RunResult
+from understudy.workflows.check import check
+from understudy.workflows.nodes import AnyWorkflow
+from understudy.workflows.plan import PlanNode
 
 
 @attrs.frozen
@@ -94,8 +97,23 @@ class Figures:
     tiers: tuple[TierFigures, ...]
 
 
-def figures(ran: Sequence[Ran]) -> Figures:
-    """Return the figures of *ran*; one run or more."""
+def step_paths(workflow: AnyWorkflow) -> tuple[str, ...]:
+    """Return the paths of all nodes of *workflow*, in the order in which they run."""
+
+    def walk(node: PlanNode) -> Iterator[str]:
+        yield node.path
+        for inner in node.children:
+            yield from walk(inner)
+
+    return tuple(walk(check(workflow).root))
+
+
+def figures(ran: Sequence[Ran], paths: Sequence[str]) -> Figures:
+    """Return the figures of *ran*; one run or more.
+
+    Args:
+      paths: the steps to tell of, in their order, if they ran.
+    """
     durations = [each.result.duration for each in ran]
     steps = [step for each in ran for step in each.result.steps]
     causes = Counter(
@@ -113,7 +131,7 @@ def figures(ran: Sequence[Ran]) -> Figures:
         p50=percentile(durations, 50),
         p99=percentile(durations, 99),
         cost_micros=sum(each.result.usage.cost_micros for each in ran),
-        steps=_steps(ran),
+        steps=_steps(ran, paths),
         tiers=_tiers(ran),
     )
 
@@ -125,7 +143,7 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[max(0, int(rank) - 1)]
 
 
-def _steps(ran: Sequence[Ran]) -> tuple[StepFigures, ...]:
+def _steps(ran: Sequence[Ran], paths: Sequence[str]) -> tuple[StepFigures, ...]:
     durations: defaultdict[str, list[float]] = defaultdict(list)
     for each in ran:
         for step in each.result.steps:
@@ -133,7 +151,8 @@ def _steps(ran: Sequence[Ran]) -> tuple[StepFigures, ...]:
                 durations[step.path].append(step.duration)
     return tuple(
         StepFigures(path, len(took), percentile(took, 50), percentile(took, 99))
-        for path, took in durations.items()
+        for path in paths
+        if (took := durations.get(path))
     )
 
 

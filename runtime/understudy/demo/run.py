@@ -17,7 +17,7 @@ import trio
 from rich.console import Console
 
 from understudy.demo.directory import BREAKS_AT, Desk
-from understudy.demo.figures import Ran, figures
+from understudy.demo.figures import Ran, figures, step_paths
 from understudy.demo.messages import Message, shipped_messages
 from understudy.demo.records import write_line
 from understudy.demo.screen import Advance, closing, opening, progress
@@ -101,8 +101,8 @@ async def _demo(console: Console, file: IO[str], results: Path) -> None:
         both = await run_batch(feedback, "orchestrated", messages, file, advance)
     closing(
         console,
-        figures(single.ran),
-        figures(both.ran),
+        figures(single.ran, step_paths(single_call)),
+        figures(both.ran, step_paths(feedback)),
         both.models.met(),
         both.desk.restarts,
         results,
@@ -123,21 +123,21 @@ async def run_batch(
     Raises:
       OSError: a result cannot be written.
     """
-    # Both ways get models of their own with the same seed: the same first call
-    # about the same message meets the same fault in both.
+    # Both ways get models of their own with the same seed: a tier's first call
+    # about a message meets the same fault in both.
     models = TierModels(MIX, seed)
     desk = Desk(breaks_at=BREAKS_AT)
     ran: list[Ran] = []
     inputs = (Feedback(each.id, each.text) for each in messages)
-    async with Runtime(workflow, models=models.models, deps=desk, seed=seed) as runtime:
-        async with runtime.run_many(
-            workflow, inputs, concurrency=CONCURRENCY
-        ) as results:
-            for message in messages:
-                one = Ran(message, await anext(results))
-                write_line(file, way, one)
-                advance(one.result.ok)
-                ran.append(one)
+    async with (
+        Runtime(workflow, models=models.models, deps=desk, seed=seed) as runtime,
+        runtime.run_many(workflow, inputs, concurrency=CONCURRENCY) as results,
+    ):
+        for message in messages:
+            one = Ran(message, await anext(results))
+            write_line(file, way, one)
+            advance(one.result.ok)
+            ran.append(one)
     return Batch(tuple(ran), models, desk)
 
 

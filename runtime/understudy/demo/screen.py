@@ -40,12 +40,13 @@ def opening(console: Console, runs: int, mix: FaultMix, seed: int) -> None:
     """Say what is about to happen."""
     parts = ", ".join(f"{share:.0%} {_plain(f)}" for f, share in _shares(mix).items())
     console.print(
-        f"[bold]Understudy[/] runs {runs} real customer messages twice: as a single "
-        "call, and as an orchestrated workflow.",
-        f"[yellow]Injected faults[/]: {mix.total:.0%} of all model calls "
-        f"({parts}; seed {seed}).",
-        "No network and no API key: the tiers are rules and two classifiers fitted "
-        "on other messages.",
+        f"[bold]Understudy[/]: {runs} real customer messages, twice: each as a single "
+        "call",
+        "of a model, then each as a run of an orchestrated workflow.",
+        f"[yellow]Injected faults[/] meet {mix.total:.0%} of all model calls: {parts}",
+        f"(seed {seed}). No network, no API key: the models are rules and two "
+        "classifiers,",
+        "fitted on other messages.",
         "",
         sep="\n",
         highlight=False,
@@ -112,16 +113,17 @@ def closing(
     results: Path,
 ) -> None:
     """Print all figures, and where the results are."""
-    console.print()
-    console.print(comparison(single, orchestrated))
-    console.print(latencies(orchestrated))
-    console.print(tier_shares(orchestrated))
+    tables = (comparison(single, orchestrated), latencies(orchestrated))
+    for table in (*tables, tier_shares(orchestrated)):
+        console.print()
+        console.print(table)
     faults = ", ".join(f"{count} {_plain(fault)}" for fault, count in met.items())
     console.print(
-        f"Injected faults met by the workflow: {faults}.",
-        f"Supervised restarts: {restarts} (the directory's connection broke, which "
-        "was injected too;",
-        "its worker was replaced and the message tried again).",
+        "",
+        f"Injected faults that the workflow met: {faults}.",
+        f"Supervised restarts: {restarts}. The connection to the team directory "
+        "broke (injected",
+        "too): its worker was replaced, and what it had in hand was tried again.",
         highlight=False,
         sep="\n",
     )
@@ -177,7 +179,11 @@ def latencies(of: Figures) -> Table:
 def tier_shares(of: Figures) -> Table:
     """Return the table of what each tier answered."""
     table = _table(
-        "tier", "answered", "share", "right", "[yellow]assumed[/] price, delay"
+        "tier",
+        "answered",
+        "share",
+        "right",
+        "[yellow]assumed[/] price of 1M tokens, delay",
     )
     for tier in of.tiers:
         table.add_row(
@@ -191,7 +197,7 @@ def tier_shares(of: Figures) -> Table:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, width=WIDTH, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, width=WIDTH, padding=(0, 1))
     table.add_column(first, justify="left", no_wrap=True)
     for other in others:
         table.add_column(other, justify="right")
@@ -202,7 +208,7 @@ def _terms(tier: Tier) -> str:
     terms = TERMS[tier]
     price = terms.price
     money = (
-        f"${price.input_per_million_usd:.2f}/${price.output_per_million_usd:.2f} a M"
+        f"${price.input_per_million_usd:.2f} in, ${price.output_per_million_usd:.2f} out"
         if price.input_per_million_usd
         else "free"
     )

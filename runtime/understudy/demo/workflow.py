@@ -144,7 +144,7 @@ owner = stateful_step(
 )
 
 assign = each(
-    sequence(categorise, owner),
+    sequence(categorise, owner, name="issue"),
     over=lambda context: context[validate].extraction.issues,
     name="assign",
 )

@@ -8,6 +8,7 @@ failure, like that of a step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CoroutineType
 
 from understudy_protocols.failures import Failure
 
@@ -15,6 +16,10 @@ from understudy_protocols.failures import Failure
 def ask(where: str, function: Callable[..., object], *arguments: object) -> object:
     """Return what *function* says, or the `Failure` that came of asking."""
     try:
-        return function(*arguments)
+        answer = function(*arguments)
+        if isinstance(answer, CoroutineType):
+            answer.close()
+            raise TypeError("the function is async, and its answer is needed at once")
+        return answer
     except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
         return Failure.from_error(error, where=where)

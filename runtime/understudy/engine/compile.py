@@ -8,19 +8,19 @@ flow.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Never, cast
 
 import attrs
 
 from understudy.engine.asking import ask
 from understudy.engine.detours import CascadeOp, ChildOp, RepeatOp, RouteOp
 from understudy.engine.fan_out import NO_ITEM, FanOut, Target
-from understudy.engine.flow import Flow, Then
+from understudy.engine.flow import Flow, Skip, Then
 from understudy.engine.pauses import PauseOp
 from understudy.engine.step_op import StepOp
-from understudy.engine.strand import StepMessage, Strand
-from understudy.workflows.policy import Decision, as_step
+from understudy.engine.strand import Fork, StepMessage, Strand
 from understudy.workflows.context import Context
+from understudy.workflows.inputs import admit
 from understudy.workflows.nodes import (
     AnyWorkflow,
     Cascade,
@@ -35,7 +35,9 @@ from understudy.workflows.nodes import (
     is_grouping,
 )
 from understudy.workflows.plan import Plan, PlanNode
+from understudy.workflows.policy import Decision, as_step
 from understudy.workflows.step import Step
+from understudy.workflows.types import NO_LISTS
 from understudy_actors.mailbox import Mailbox
 from understudy_protocols.failures import Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
@@ -80,17 +82,20 @@ def compile_plan(plan: Plan, flow: Flow, max_runs: int, complete: Then) -> Compi
 
 def _end_branch(strand: Strand, _state: State, value: object) -> None:
     """Follow the last node of a branch: its parent takes the value."""
+    _fork_of(strand).ended(strand, value)
+
+
+def _skip_branch(strand: Strand, _state: State) -> None:
+    """Follow the last node of a branch when it did not run."""
+    _fork_of(strand).skipped(strand)
+
+
+def _fork_of(strand: Strand) -> Fork:
     parent = strand.parent
-    assert parent is not None and parent.fork is not None, "a branch has a parent"
-    parent.fork.ended(strand, value)
-
-
-def _skip_branch(strand: Strand, state: State) -> None:
-    """Follow a branch's last node when it did not run."""
-    _end_branch(strand, state, None)
-
-
-Skip = Callable[[Strand, State], None]
+    assert parent is not None, "a branch has a parent"
+    fork = parent.fork
+    assert fork is not None, "the parent of a live branch has split"
+    return fork
 
 
 class _Compiler:
@@ -101,7 +106,7 @@ class _Compiler:
 
     def node(self, plan: PlanNode, then: Then, skip: Skip) -> Target:
         """Compile one node, given what follows it."""
-        node = plan.node
+        node, flow, path = plan.node, self.flow, plan.path
         match node:
             case Step():
                 return self._step(plan, node, then, skip)
@@ -112,37 +117,23 @@ class _Compiler:
             case Each():
                 return self._each(plan, node, then)
             case Route():
-                return self._route(plan, node, then)
+                return self._route(plan, node, then, skip)
             case Cascade():
                 tiers = [(p.label, self._branch(p)) for p in plan.children]
-                return CascadeOp(self.flow, plan.path, tiers, node.accept, then)
+                return CascadeOp(flow, path, tiers, node.accept, then, skip)
             case Repeat():
                 assert node.max_rounds is not None, "the check refuses endless loops"
                 body = self._branch(plan.children[0])
                 return RepeatOp(
-                    self.flow, plan.path, body, node.until, node.max_rounds, then
+                    flow, path, body, node.until, node.max_rounds, then, skip
                 )
             case Pause():
-                return PauseOp(
-                    self.flow,
-                    plan.path,
-                    node.name,
-                    node.output,
-                    node.timeout,
-                    freeze(node.default, f"default of {plan.path}"),
-                    node.has_default,
-                    then,
-                )
+                return PauseOp(flow, path, node, then)
             case Child():
                 body = self._branch(plan.children[0])
-                return ChildOp(
-                    self.flow,
-                    plan.path,
-                    plan.children[0].label,
-                    _child_input(plan.path, node),
-                    body,
-                    then,
-                )
+                label = plan.children[0].label
+                state = _child_state(plan, node)
+                return ChildOp(flow, path, label, state, body, then, skip)
             case _:
                 raise AssertionError(f"no rule for {type(node).__name__}")
 
@@ -152,7 +143,7 @@ class _Compiler:
     def _step(
         self,
         plan: PlanNode,
-        step: Step[object, object, object],
+        step: Step[Never, object, Never],
         then: Then,
         skip: Skip,
     ) -> StepOp:
@@ -171,22 +162,27 @@ class _Compiler:
         return target
 
     def _parallel(
-        self, plan: PlanNode, node: Parallel[object, object, object], then: Then
+        self, plan: PlanNode, node: Parallel[Never, object, Never], then: Then
     ) -> Target:
         shape = _ParallelShape([(p.label, self._branch(p)) for p in plan.children])
         return FanOut(self.flow, plan.path, shape, node.join, node.max_concurrent, then)
 
     def _each(
-        self, plan: PlanNode, node: Each[object, object, object], then: Then
+        self, plan: PlanNode, node: Each[Never, object, Never], then: Then
     ) -> Target:
-        shape = _EachShape(plan.path, _items(node), self._branch(plan.children[0]))
+        items = _items(_source(node.over), plan.path)
+        shape = _EachShape(plan.path, items, self._branch(plan.children[0]))
         return FanOut(self.flow, plan.path, shape, node.join, node.max_concurrent, then)
 
     def _route(
-        self, plan: PlanNode, node: Route[object, object, object], then: Then
+        self,
+        plan: PlanNode,
+        node: Route[Never, object, Never],
+        then: Then,
+        skip: Skip,
     ) -> Target:
         branches = {p.label: self._branch(p) for p in plan.children}
-        route = RouteOp(self.flow, plan.path, branches, then)
+        route = RouteOp(self.flow, plan.path, branches, then, skip)
 
         def take(strand: Strand, state: State, decision: object) -> None:
             assert isinstance(decision, Decision), "a router step gives decisions"
@@ -247,7 +243,7 @@ class _EachShape:
     def __init__(
         self,
         path: str,
-        items: Callable[[Strand, State], object],
+        items: Callable[[Strand, State], tuple[object, ...]],
         body: Target,
     ) -> None:
         self._path = path
@@ -257,7 +253,7 @@ class _EachShape:
     def branches(
         self, strand: Strand, state: State
     ) -> list[tuple[str | int, Target, object]] | Failure:
-        items = ask(self._path, _as_items, self._items(strand, state), self._path)
+        items = ask(self._path, self._items, strand, state)
         if isinstance(items, Failure):
             return items
         body = self._body
@@ -270,47 +266,45 @@ class _EachShape:
         return tuple(results[index] for index in range(len(results)))
 
 
-def _as_items(items: object, path: str) -> tuple[object, ...]:
-    """Return the items of a fan-out, frozen."""
-    if isinstance(items, Failure):
-        raise StepError(items.message, cause=items.cause)
-    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise StepError(
-            f"goes over a {type(items).__name__}, which is not a list of items",
-            cause=Cause.SCHEMA,
-        )
-    if isinstance(items, tuple):
-        return cast("tuple[object, ...]", items)
-    return cast(
-        "tuple[object, ...]", freeze(tuple(cast("Iterable[object]", items)), path)
-    )
+Source = Callable[[Strand, State], object]
+"""Reads what a node takes out of the state; raises what the user's code raises."""
 
 
-def _items(node: Each[object, object, object]) -> Callable[[Strand, State], object]:
-    return _source(node.over, f"over of {node.name}")
-
-
-def _child_input(
-    path: str, node: Child[object, object, object]
-) -> Callable[[Strand, State], object]:
-    if node.source is None:
-        return lambda strand, state: state.inputs
-    source = _source(node.source, f"input of {node.name}")
-    return lambda strand, state: ask(path, freeze, source(strand, state), path)
-
-
-def _source(
-    source: AnyWorkflow | str | Callable[..., object], where: str
-) -> Callable[[Strand, State], object]:
+def _source(source: AnyWorkflow | str | Callable[[Never], object]) -> Source:
     """Return what reads a node's value, or asks the user's function for it."""
-    if isinstance(source, Workflow | str):
-        name = source if isinstance(source, str) else source.name
+    if isinstance(source, str):
+        return lambda strand, state: state.get_output(source)
+    if isinstance(source, Workflow):
+        name = source.name
         return lambda strand, state: state.get_output(name)
-    function = source
+    function = cast("Callable[[Context[object]], object]", source)
+    return lambda strand, state: function(Context(state, None, strand))
 
-    def call(strand: Strand, state: State) -> object:
-        needs = dict.fromkeys(state.outputs, True)
-        context = Context(state, needs, strand)
-        return ask(where, function, context)
 
-    return call
+def _items(source: Source, path: str) -> Callable[[Strand, State], tuple[object, ...]]:
+    """Return what gives the items of a fan-out, frozen."""
+
+    def items(strand: Strand, state: State) -> tuple[object, ...]:
+        found = source(strand, state)
+        if isinstance(found, NO_LISTS) or not isinstance(found, Iterable):
+            raise StepError(
+                f"goes over a {type(found).__name__}, which is not a list of items",
+                cause=Cause.SCHEMA,
+            )
+        listed = tuple(cast("Iterable[object]", found))
+        return cast("tuple[object, ...]", freeze(listed, path))
+
+    return items
+
+
+def _child_state(
+    plan: PlanNode, node: Child[Never, object, Never]
+) -> Callable[[Strand, State], State]:
+    """Return what gives the state that a child workflow begins with."""
+    if node.source is None:
+        return lambda strand, state: state.with_inputs(state.inputs)
+    source, declared = _source(node.source), plan.input_type
+    what = f"the input of {plan.path}"
+    return lambda strand, state: state.with_inputs(
+        admit(source(strand, state), declared, what)
+    )

@@ -9,20 +9,23 @@ follows sees the state from before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, cast
 
 from understudy.engine.asking import ask
 from understudy.engine.fan_out import Target
-from understudy.engine.flow import Flow, Then
+from understudy.engine.flow import Flow, Skip, Then
 from understudy.engine.strand import Branch, Strand
 from understudy_protocols.failures import Failure
 from understudy_protocols.state import OrchestrationState
+
+State = OrchestrationState[object]
 
 
 class _Detouring(Protocol):
     """A node that leads through inner strands."""
 
     def inner_ended(self, detour: Detour, value: object) -> None: ...
+    def inner_skipped(self, detour: Detour) -> None: ...
     def inner_failed(self, detour: Detour, failure: Failure) -> None: ...
 
 
@@ -30,18 +33,18 @@ class Detour:
     """A strand that waits for one inner strand.
 
     Attributes:
-      turn: how many inner strands there were before this one.
+      turn: how many inner strands there have been.
+      value: that of the last round of a loop; None before.
     """
 
-    __slots__ = ("inner", "op", "parent", "state", "turn")
+    __slots__ = ("inner", "op", "parent", "state", "turn", "value")
 
-    def __init__(
-        self, op: _Detouring, parent: Strand, state: OrchestrationState
-    ) -> None:
+    def __init__(self, op: _Detouring, parent: Strand, state: State) -> None:
         self.op = op
         self.parent = parent
         self.state = state
         self.turn = 0
+        self.value: object = None
         self.inner: Strand | None = None
 
     def live(self) -> Iterable[Strand]:
@@ -59,6 +62,12 @@ class Detour:
         strand.ended = True
         self.inner = None
         self.op.inner_ended(self, value)
+
+    def skipped(self, strand: Strand) -> None:
+        """Take note that the inner strand had nothing to run."""
+        strand.ended = True
+        self.inner = None
+        self.op.inner_skipped(self)
 
     def failed(self, strand: Strand, failure: Failure) -> None:
         """Take the failure of the inner strand."""
@@ -83,15 +92,15 @@ class RouteOp:
         path: str,
         branches: dict[str, Target],
         then: Then,
+        skip: Skip,
     ) -> None:
         self.flow = flow
         self.path = path
         self.branches = branches
         self.then = then
+        self.skip = skip
 
-    def take(
-        self, strand: Strand, state: OrchestrationState[object], label: str
-    ) -> None:
+    def take(self, strand: Strand, state: State, label: str) -> None:
         """Lead the strand through the branch called *label*."""
         inner = Detour(self, strand, state).begin(label)
         self.branches[label].enter(inner, state)
@@ -99,6 +108,10 @@ class RouteOp:
     def inner_ended(self, detour: Detour, value: object) -> None:
         """The branch has its value, which is the route's."""
         self.then(detour.close(), detour.state, value)
+
+    def inner_skipped(self, detour: Detour) -> None:
+        """The branch did not run, and so the route did not."""
+        self.skip(detour.close(), detour.state)
 
     def inner_failed(self, detour: Detour, failure: Failure) -> None:
         """The branch has failed, and so has the route."""
@@ -115,14 +128,16 @@ class CascadeOp:
         tiers: list[tuple[str, Target]],
         accept: Callable[..., object],
         then: Then,
+        skip: Skip,
     ) -> None:
         self.flow = flow
         self.path = path
         self.tiers = tiers
         self.accept = accept
         self.then = then
+        self.skip = skip
 
-    def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
+    def enter(self, strand: Strand, state: State) -> None:
         """Lead the strand through the first tier."""
         self._through(Detour(self, strand, state))
 
@@ -136,6 +151,8 @@ class CascadeOp:
         accepted: object = True
         if detour.turn < len(self.tiers):
             accepted = ask(f"{self.path}: accept", self.accept, value)
+            if detour.parent.ended:
+                return
         if isinstance(accepted, Failure):
             self.flow.fail(detour.close(), accepted)
             return
@@ -151,6 +168,13 @@ class CascadeOp:
             self.then(detour.close(), detour.state, value)
         else:
             self._through(detour)
+
+    def inner_skipped(self, detour: Detour) -> None:
+        """Go to the next tier; the cascade did not run if the last one did not."""
+        if detour.turn < len(self.tiers):
+            self._through(detour)
+        else:
+            self.skip(detour.close(), detour.state)
 
     def inner_failed(self, detour: Detour, failure: Failure) -> None:
         """Go to the next tier; the last one's failure is the cascade's."""
@@ -171,6 +195,7 @@ class RepeatOp:
         until: Callable[..., object],
         max_rounds: int,
         then: Then,
+        skip: Skip,
     ) -> None:
         self.flow = flow
         self.path = path
@@ -178,27 +203,38 @@ class RepeatOp:
         self.until = until
         self.max_rounds = max_rounds
         self.then = then
+        self.skip = skip
 
-    def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
+    def enter(self, strand: Strand, state: State) -> None:
         """Lead the strand through the first round."""
-        self._round(Detour(self, strand, state), None)
+        self._round(Detour(self, strand, state))
 
-    def _round(self, detour: Detour, previous: object) -> None:
+    def _round(self, detour: Detour) -> None:
         detour.turn += 1
         inner = detour.begin(detour.turn)
-        inner.previous = previous
+        inner.previous = detour.value
         inner.round = detour.turn
         self.body.enter(inner, detour.state)
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """End the loop if the value is good or no round is left."""
         done = ask(f"{self.path}: until", self.until, value)
+        if detour.parent.ended:
+            return
         if isinstance(done, Failure):
             self.flow.fail(detour.close(), done)
         elif done or detour.turn == self.max_rounds:
             self.then(detour.close(), detour.state, value)
         else:
-            self._round(detour, value)
+            detour.value = value
+            self._round(detour)
+
+    def inner_skipped(self, detour: Detour) -> None:
+        """A round that does not run ends the loop with the value before."""
+        if detour.turn == 1:
+            self.skip(detour.close(), detour.state)
+        else:
+            self.then(detour.close(), detour.state, detour.value)
 
     def inner_failed(self, detour: Detour, failure: Failure) -> None:
         """A round that fails ends the loop badly."""
@@ -213,31 +249,39 @@ class ChildOp:
         flow: Flow,
         path: str,
         label: str,
-        make_input: Callable[[Strand, OrchestrationState[object]], object],
+        enter_state: Callable[[Strand, State], State],
         body: Target,
         then: Then,
+        skip: Skip,
     ) -> None:
         self.flow = flow
         self.path = path
         self.label = label
-        self.make_input = make_input
+        self.enter_state = enter_state
         self.body = body
         self.then = then
+        self.skip = skip
 
-    def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
+    def enter(self, strand: Strand, state: State) -> None:
         """Lead the strand through the workflow, with a state of its own."""
-        given = self.make_input(strand, state)
-        if isinstance(given, Failure):
-            self.flow.fail_soon(strand, given)
+        fresh = ask(self.path, self.enter_state, strand, state)
+        if strand.ended:
+            return
+        if isinstance(fresh, Failure):
+            self.flow.fail_soon(strand, fresh)
             return
         inner = Detour(self, strand, state).begin(self.label)
         inner.item = inner.previous = None
         inner.round = 0
-        self.body.enter(inner, state.with_inputs(given))
+        self.body.enter(inner, cast("State", fresh))
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """The workflow has its value, which is the child's."""
         self.then(detour.close(), detour.state, value)
+
+    def inner_skipped(self, detour: Detour) -> None:
+        """The workflow did not run, and so the child did not."""
+        self.skip(detour.close(), detour.state)
 
     def inner_failed(self, detour: Detour, failure: Failure) -> None:
         """The workflow has failed, and so has the child."""

@@ -30,7 +30,7 @@ class Shape(Protocol):
     """What tells one kind of fan-out from another."""
 
     def branches(
-        self, strand: Strand, state: OrchestrationState
+        self, strand: Strand, state: OrchestrationState[object]
     ) -> list[tuple[str | int, Target, object]] | Failure:
         """Return label, node and item of every branch."""
         ...
@@ -63,6 +63,8 @@ class FanOut:
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
         """Split the strand, and start as many branches as may run at once."""
         branches = self.shape.branches(strand, state)
+        if strand.ended:
+            return
         if isinstance(branches, Failure):
             self.flow.fail_soon(strand, branches)
             return
@@ -75,8 +77,7 @@ class FanOut:
             fork = FanOutFork(self, strand, state, branches)
             strand.fork = fork
             strand.run.leaves -= 1
-            for _ in range(min(self.limit or len(branches), len(branches))):
-                fork.start_next()
+            fork.start(min(self.limit or len(branches), len(branches)))
 
     def not_met(self, branches: int, failures: tuple[Failure, ...]) -> Failure:
         """Return the failure of a join that cannot be met any more."""
@@ -130,19 +131,22 @@ class FanOutFork:
         """Return the branches that have not ended."""
         return tuple(self._live.values())
 
-    def start_next(self) -> None:
-        """Start the next branch, if one is left."""
-        if self.started == len(self.branches):
-            return
-        label, target, item = self.branches[self.started]
-        self.started += 1
+    def start(self, count: int) -> None:
+        """Start the next *count* branches."""
         parent = self.parent
-        strand = Branch(parent, label)
-        if item is not _NO_ITEM:
-            strand.item = item
-        self._live[label] = strand
-        parent.run.leaves += 1
-        target.enter(strand, self.state)
+        # All count before the first is entered: with one of them in a pause it
+        # must not look as if the whole run waited.
+        parent.run.leaves += count
+        for _ in range(count):
+            label, target, item = self.branches[self.started]
+            self.started += 1
+            strand = Branch(parent, label)
+            if item is not NO_ITEM:
+                strand.item = item
+            self._live[label] = strand
+            target.enter(strand, self.state)
+            if parent.ended:
+                return
 
     def ended(self, strand: Strand, value: object) -> None:
         """Count a branch that has its value, and go on."""
@@ -152,6 +156,10 @@ class FanOutFork:
         self.succeeded += 1
         self.results[strand.label] = value if self.op.plain else Outcome(value)
         self._decide(None)
+
+    def skipped(self, strand: Strand) -> None:
+        """Count a branch that had nothing to run: it has ended well, with None."""
+        self.ended(strand, None)
 
     def failed(self, strand: Strand, failure: Failure) -> None:
         """Count a branch that has failed, and go on."""
@@ -169,8 +177,9 @@ class FanOutFork:
         op, parent = self.op, self.parent
         run = parent.run
         if verdict is Verdict.WAIT:
-            self.start_next()
-            if run.paused and run.paused == run.leaves:
+            if self.started < len(self.branches):
+                self.start(1)
+            elif run.paused and run.paused == run.leaves:
                 op.flow.stop_clock(run)
             return
         for strand in self.live():
@@ -192,8 +201,7 @@ class FanOutFork:
         return {label: self.results.get(label, _LOSER) for label, _, _ in self.branches}
 
 
-_NO_ITEM: object = object()
-NO_ITEM: object = _NO_ITEM
+NO_ITEM: object = object()
 """Stands for the item of a branch that has none of its own."""
 
 _LOSER = Outcome[object](

@@ -21,6 +21,9 @@ from understudy_protocols.state import OrchestrationState
 Then = Callable[[Strand, OrchestrationState[object], object], None]
 """What follows a node: takes the strand, the state and the node's value."""
 
+Skip = Callable[[Strand, OrchestrationState[object]], None]
+"""What follows a node that did not run."""
+
 
 class Flow:
     """The services that all nodes of a runtime share.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Never
+
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Run, Strand
+from understudy.workflows.nodes import Pause
 from understudy_actors.watchdog import Timer
 from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.frozen import freeze
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
 
@@ -14,23 +18,15 @@ class PauseOp:
     """A compiled `pause`."""
 
     def __init__(
-        self,
-        flow: Flow,
-        path: str,
-        name: str,
-        output: object,
-        timeout: float | None,
-        default: object,
-        has_default: bool,
-        then: Then,
+        self, flow: Flow, path: str, node: Pause[Never, object, Never], then: Then
     ) -> None:
         self.flow = flow
         self.path = path
-        self.name = name
-        self.output = output
-        self.timeout = timeout
-        self.default = default
-        self.has_default = has_default
+        self.name = node.name
+        self.output = node.output
+        self.timeout = node.timeout
+        self.default = freeze(node.default, f"the default of {path}")
+        self.has_default = node.has_default
         self.then = then
 
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
@@ -56,6 +52,16 @@ class OpenPause:
         self.timer: Timer | None = None
         position = strand.position()
         self.key = f"{op.path}#{position}" if position else op.path
+
+    @property
+    def name(self) -> str:
+        """The pause's own name."""
+        return self.op.name
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the workflow."""
+        return self.op.path
 
     @property
     def output(self) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Never
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import StepMessage, Strand
@@ -36,8 +37,8 @@ class StepOp:
         self,
         flow: Flow,
         path: str,
-        step: Step[object, object, object],
-        needs: Mapping[str, bool],
+        step: Step[Never, object, Never],
+        needs: Mapping[str, bool] | None,
         mailbox: Mailbox[StepMessage],
         then: Then,
         skip: Callable[[Strand, State], None],

@@ -33,6 +33,10 @@ class Fork(Protocol):
         """Take the value of a branch."""
         ...
 
+    def skipped(self, strand: Strand) -> None:
+        """Take note that a branch had nothing to run, and has no value."""
+        ...
+
     def failed(self, strand: Strand, failure: Failure) -> None:
         """Take the failure of a branch."""
         ...

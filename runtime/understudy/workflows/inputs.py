@@ -84,5 +84,5 @@ def _as(value: object, declared: object, what: str) -> object:
     return freeze(structure(thaw(value), declared, what), what)
 
 
-PLAIN = (Mapping, tuple, str)
+PLAIN: tuple[type, ...] = (Mapping, tuple, str)
 """What classes are made of, when they come from JSON."""

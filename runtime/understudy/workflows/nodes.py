@@ -36,7 +36,7 @@ def check_label(what: str, name: object) -> None:
         )
 
 
-def _check_name(_node: object, _field: object, name: object) -> None:
+def _check_name(_node: object, _field: object, name: str) -> None:
     check_label("a node", name)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Set as AbstractSet
-from typing import cast
 
 import attrs
 
@@ -98,7 +97,7 @@ class Scope:
         """
         optional = isinstance(need, Maybe)
         target: object = need.node if isinstance(need, Maybe) else need
-        node = cast("AnyWorkflow", target) if isinstance(target, Workflow) else None
+        node: AnyWorkflow | None = target if isinstance(target, Workflow) else None
         name = node.name if node is not None else str(target)
         found = self.find(name)
         if found is None:

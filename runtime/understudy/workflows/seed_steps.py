@@ -51,9 +51,13 @@ def as_node(thing: Runnable) -> AnyWorkflow:
     Raises:
       ConfigError: it is nothing that can be run.
     """
-    given: object = thing
+    return _as_node(thing)
+
+
+def _as_node(given: object) -> AnyWorkflow:
     if isinstance(given, Workflow):
-        return cast("AnyWorkflow", given)
+        node: AnyWorkflow = given
+        return node
     if isinstance(given, HasWorkflow):
         return given.as_workflow()
     if isinstance(given, WorkflowStep) and not isinstance(given, type):

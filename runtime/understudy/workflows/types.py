@@ -15,8 +15,7 @@ from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.joins import AllOf, Join
 from understudy_protocols.outcomes import Outcome
 
-
-NO_LISTS = (str, bytes, bytearray, Mapping, AbstractSet)
+NO_LISTS: tuple[type, ...] = (str, bytes, bytearray, Mapping, AbstractSet)
 """What can be iterated, and is no list of items all the same."""
 
 
@@ -105,7 +104,8 @@ def _choices(declared: object) -> tuple[type, ...] | None:
             found.extend(inner)
         return tuple(found)
     if origin is typing.Literal:
-        return tuple({type(choice) for choice in typing.get_args(declared)})
+        choices: tuple[object, ...] = typing.get_args(declared)
+        return tuple(type(choice) for choice in choices)
     if isinstance(declared, typing.NewType):
         return _choices(declared.__supertype__)
     if declared is None:

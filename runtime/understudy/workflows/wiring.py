@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Never, cast
 
-from understudy.workflows.hints import UNDECLARED, parameter_of, result_of
+from understudy.workflows.hints import parameter_of, result_of
 from understudy.workflows.nodes import (
     AnyWorkflow,
     Each,
@@ -31,7 +31,8 @@ Source = AnyWorkflow | str | Callable[[Never], object]
 def source_type(source: Source, path: str, scope: Scope) -> object:
     """Return the type of what *source* gives, as far as it is declared."""
     if isinstance(source, Workflow | str):
-        return scope.resolve(cast("AnyWorkflow | str", source), path)[1].type
+        node: AnyWorkflow | str = source
+        return scope.resolve(node, path)[1].type
     return result_of(source)
 
 
@@ -129,7 +130,7 @@ def check_distinct(names: Iterable[str], path: str) -> None:
 
 def check_input(given: object, taken: object, path: str) -> None:
     """Refuse a child that is given another input than it takes."""
-    if UNDECLARED not in (given, taken) and not fits(given, taken):
+    if not fits(given, taken):
         raise TypeMismatchError(
             path,
             f"takes {type_name(taken)} as its input, but is given {type_name(given)}",

@@ -1,0 +1,126 @@
+"""The core of a supervisor, event by event: what no tree brings about easily."""
+
+from __future__ import annotations
+
+from understudy_actors.lineage import Lineage
+from understudy_actors.supervision import Phase, Supervision
+from understudy_actors.supervision_messages import (
+    Action,
+    Arm,
+    BecameReady,
+    Begin,
+    Due,
+    End,
+    Ended,
+    GaveUp,
+    StartLife,
+    StopAsked,
+    StopLife,
+    Terminate,
+    Up,
+)
+from understudy_protocols.errors import ChildEscalatedError
+from understudy_protocols.restart_policy import NO_BACKOFF, Backoff
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Escalate,
+    Exit,
+    ExitKind,
+    Life,
+    Strategy,
+    SupervisorSpec,
+)
+
+CRASH = Exit(ExitKind.CRASH, ValueError())
+
+
+async def never_run(life: Life) -> None:
+    """The code of the children here: nothing runs it."""
+
+
+class Nobody:
+    """A reply that nobody waits for."""
+
+    child = "a"
+
+    def answer(self, value: object) -> None: ...
+
+    def refuse(self, error: Exception) -> None: ...
+
+
+def running(
+    *names: str,
+    strategy: Strategy = Strategy.ONE_FOR_ONE,
+    backoff: Backoff = NO_BACKOFF,
+) -> Supervision:
+    """Return a core whose children are all ready."""
+    children = tuple(ChildSpec(name, never_run) for name in names)
+    spec = SupervisorSpec(children, strategy=strategy, backoff=backoff)
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    for name in names:
+        core.handle(BecameReady(name, 1, None), 0.0)
+    assert core.phase is Phase.UP
+    return core
+
+
+def started(actions: list[Action]) -> list[tuple[str, int]]:
+    return [(a.id, a.number) for a in actions if isinstance(a, StartLife)]
+
+
+def test_an_empty_supervisor_is_up_at_once_and_ends_at_once() -> None:
+    core = Supervision(SupervisorSpec(), "root", lambda: 0.5, Lineage())
+    assert core.handle(Begin(), 0.0) == [Up()]
+    assert core.handle(StopAsked(), 0.0) == [End(None)]
+    assert core.handle(StopAsked(), 0.0) == []
+
+
+def test_s014_the_second_child_starts_when_the_first_is_ready() -> None:
+    children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
+    core = Supervision(SupervisorSpec(children), "root", lambda: 0.5, Lineage())
+    assert started(core.handle(Begin(), 0.0)) == [("a", 1)]
+    assert started(core.handle(BecameReady("a", 1, None), 0.0)) == [("b", 1)]
+
+
+def test_s037_what_is_said_of_an_earlier_life_is_ignored() -> None:
+    core = running("a")
+    assert started(core.handle(Ended("a", 1, CRASH), 0.0)) == [("a", 2)]
+    assert core.handle(Ended("a", 1, CRASH), 0.0) == []
+    assert core.handle(BecameReady("a", 1, None), 0.0) == []
+    assert core.handle(Ended("gone", 1, CRASH), 0.0) == []
+
+
+def test_a_time_that_came_after_it_was_taken_back_is_ignored() -> None:
+    core = running("a", backoff=Backoff(1.0, 1.0))
+    (arm,) = core.handle(Ended("a", 1, CRASH), 0.0)
+    assert isinstance(arm, Arm)
+    core.handle(Terminate("a", Nobody()), 0.5)
+    assert core.handle(Due(arm.token), 1.0) == []
+
+
+def test_readiness_that_arrives_during_a_stop_changes_nothing() -> None:
+    core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Ended("b", 1, CRASH), 0.0)
+    core.handle(Ended("a", 1, Exit(ExitKind.SHUTDOWN)), 0.0)
+    actions = core.handle(StopAsked(), 0.0)
+    assert [a.id for a in actions if isinstance(a, StopLife)] == ["a"]
+    assert core.handle(BecameReady("a", 2, None), 0.0) == []
+
+
+def test_an_escalation_from_a_restarting_child_is_heard() -> None:
+    core = running("a")
+    core.handle(Ended("a", 1, CRASH), 0.0)
+    end = Exit(ExitKind.START_FAILED, Escalate())
+    gave_up, ended = core.handle(Ended("a", 2, end), 0.0)
+    assert isinstance(gave_up, GaveUp)
+    assert isinstance(gave_up.error, ChildEscalatedError)
+    assert ended == End(gave_up.error)
+
+
+def test_the_numbers_of_lives_go_on_in_a_later_life_of_the_supervisor() -> None:
+    lineage = Lineage()
+    spec = SupervisorSpec((ChildSpec("a", never_run),))
+    first = Supervision(spec, "root", lambda: 0.5, lineage)
+    assert started(first.handle(Begin(), 0.0)) == [("a", 1)]
+    second = Supervision(spec, "root", lambda: 0.5, lineage)
+    assert started(second.handle(Begin(), 0.0)) == [("a", 2)]
