@@ -5,6 +5,8 @@ Pure: the one who catches the exception is ``incarnation``.
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 import trio
 
@@ -41,26 +43,31 @@ def leaf(error: BaseException) -> BaseException:
     Of a group, cancellations aside: its only member; else what ends the
     process, if it has that; else the group itself.
     """
-    if not isinstance(error, BaseExceptionGroup):
+    if _group(error) is None:
         return error
-    _, rest = error.split(trio.Cancelled)
-    if rest is None:
-        return error
-    members = _members(rest)
+    members = [m for m in _members(error) if not isinstance(m, trio.Cancelled)]
     if len(members) == 1:
         return members[0]
     return next((m for m in members if not isinstance(m, Exception)), error)
 
 
-def _members(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found, waiting = list[BaseException](), list[BaseException]([group])
+def _members(error: BaseException) -> list[BaseException]:
+    """Return the exceptions in *error*, those of groups within groups too."""
+    found, waiting = list[BaseException](), [error]
     while waiting:
-        error = waiting.pop()
-        if isinstance(error, BaseExceptionGroup):
-            waiting.extend(reversed(error.exceptions))
+        last = waiting.pop()
+        group = _group(last)
+        if group is None:
+            found.append(last)
         else:
-            found.append(error)
+            waiting.extend(reversed(group.exceptions))
     return found
+
+
+def _group(error: BaseException) -> BaseExceptionGroup[BaseException] | None:
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error)
+    return None
 
 
 def classify(error: BaseException | None, of: Circumstances) -> Exit:
@@ -100,9 +107,7 @@ def _classify_error(error: BaseException, of: Circumstances) -> Exit:
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(trio.Cancelled)[1] is None
-    return isinstance(error, trio.Cancelled)
+    return all(isinstance(member, trio.Cancelled) for member in _members(error))
 
 
 def _stray(error: BaseException, of: Circumstances) -> Exit:

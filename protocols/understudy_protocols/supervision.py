@@ -193,6 +193,17 @@ def _kind(value: ChildKind | str) -> ChildKind:
     return _word(value, ChildKind, "kind")
 
 
+# What is checked here is also what a caller without types may hand in.
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "/" not in value
+
+
+def _is_spec(value: object) -> bool:
+    return isinstance(value, ChildSpec)
+
+
 def _in_order(children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
     return tuple(children)
 
@@ -247,7 +258,7 @@ class ChildSpec:
     escalates: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.id, str) or not self.id or "/" in self.id:
+        if not _is_id(self.id):
             raise ChildSpecError(f"id must be a word without a slash; got {self.id!r}")
         if not callable(self.start):
             raise ChildSpecError(
@@ -293,7 +304,7 @@ def check_child_specs(
     """
     seen = set[str]()
     for spec in children:
-        if not isinstance(spec, ChildSpec):
+        if not _is_spec(spec):
             raise ChildSpecError(f"children must be ChildSpecs; got {spec!r}")
         if spec.id in seen:
             raise ChildSpecError(f"two children have the id {spec.id!r}")

@@ -14,6 +14,7 @@ from understudy_protocols.supervision import (
     ExitKind,
     Kill,
     Life,
+    Start,
     Strategy,
 )
 from understudy_protocols.supervision_records import (
@@ -124,11 +125,10 @@ async def swallows(life: Life) -> None:
 @pytest.mark.parametrize("code", [shields, swallows])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s085_a_child_that_cannot_be_cut_is_reported_and_left_behind(
-    code: object, seed: int
+    code: Start, seed: int
 ) -> None:
     async def main() -> None:
         probe = Probe()
-        assert callable(code)
         children = [
             probe.child("A"),
             ChildSpec("B", code, shutdown=2.0),
@@ -392,8 +392,10 @@ def test_s091_what_is_left_undone_is_in_the_report() -> None:
     async def main() -> None:
         async with Probe().system([ChildSpec("A", leaves_work)]) as system:
             pass
-        assert system.stop_report == StopReport(complete=True, in_flight=1, queued=3)
-        assert not system.stop_report.clean
+        report = system.stop_report
+        assert report == StopReport(complete=True, in_flight=1, queued=3)
+        assert report is not None
+        assert not report.clean
 
     run(main)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Never, cast
@@ -20,15 +18,15 @@ import typer
 from understudy.cli.inputs import Fit
 from understudy.cli.job import Ended, JobSpec, Show, run_job
 from understudy.cli.load import Target, load_deps, load_models, load_workflow
-from understudy.cli.reading import InputFile, open_input
+from understudy.cli.reading import open_input
 from understudy.cli.records import MAX_RECORD
 from understudy.cli.tally import Tally
-from understudy.cli.writing import OutputFile, open_output, rescue
+from understudy.cli.writing import open_output, rescue
 from understudy.drawing.mermaid import workflow_mermaid
 from understudy.drawing.workflow import workflow_svg
 from understudy.runtime import Runtime
 from understudy.workflows.check import check
-from understudy.workflows.nodes import AnyWorkflow, Workflow
+from understudy.workflows.nodes import Workflow
 from understudy.workflows.plan import Plan
 from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
@@ -186,15 +184,19 @@ def run(
         concurrency,
         _usd("--max-cost", max_cost),
     )
+    fit = Fit(plan.input_type, text=given.text)
+    run_deadline = _finite("--deadline", deadline)
+    run_budget = _usd("--max-cost-per-run", max_cost_per_run)
     spec = JobSpec(
         plan=plan,
         source=given,
+        # Last: nothing is emptied for a call that turns out to be wrong.
         output=open_output(output, overwrite=overwrite, source=given.fd),
-        fit=Fit(plan.input_type, text=given.text),
+        fit=fit,
         concurrency=concurrency,
         ordered=order is Order.INPUT,
-        deadline=_finite("--deadline", deadline),
-        budget=_usd("--max-cost-per-run", max_cost_per_run),
+        deadline=run_deadline,
+        budget=run_budget,
     )
     raise typer.Exit(_execute(spec, runtime))
 

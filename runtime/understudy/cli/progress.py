@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -20,52 +20,38 @@ from rich.text import Text
 from understudy.cli.tally import Tally
 
 
-class ProgressBar:
-    """Shows how far a job is, on standard error; a context manager.
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Tally, float | None], None]]:
+    """Show how far a job is, on standard error; gives the function that does.
 
-    Drawn only when `show` is called: no thread of its own.
+    Drawn only when that is called: there is no thread behind it.  It takes the
+    counts, and how much of the input was read, from 0 to 1, or None.
     """
+    progress = Progress(
+        BarColumn(bar_width=28),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[done]:,} done"),
+        _Others(),
+        TextColumn("{task.fields[cost]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        auto_refresh=False,
+    )
+    bar = progress.add_task("", total=None, done=0, others=0, cost="")
 
-    def __init__(self) -> None:
-        self._progress = Progress(
-            BarColumn(bar_width=28),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[done]:,} done"),
-            _Others(),
-            TextColumn("{task.fields[cost]}"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            auto_refresh=False,
-        )
-        self._task = self._progress.add_task("", total=None, done=0, others=0, cost="")
-
-    def show(self, tally: Tally, part: float | None) -> None:
-        """Show these counts.
-
-        Args:
-          part: how much of the input was read, from 0 to 1; None if not known.
-        """
-        self._progress.update(
-            self._task,
+    def show(tally: Tally, part: float | None) -> None:
+        progress.update(
+            bar,
             total=None if part is None else 1.0,
             completed=0.0 if part is None else _done_part(tally, part),
             done=tally.finished,
             others=tally.others.total(),
             cost=f"${tally.cost_micros / 1e6:.4f}" if tally.cost_micros else "",
         )
-        self._progress.refresh()
+        progress.refresh()
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+    with progress:
+        yield show
 
 
 class _Others(ProgressColumn):

@@ -43,10 +43,11 @@ def opening(console: Console, runs: int, mix: FaultMix, seed: int) -> None:
         f"[bold]Understudy[/]: {runs} real customer messages, twice: each as a single "
         "call",
         "of a model, then each as a run of an orchestrated workflow.",
-        f"[yellow]Injected faults[/] meet {mix.total:.0%} of all model calls: {parts}",
-        f"(seed {seed}). No network, no API key: the models are rules and two "
-        "classifiers,",
-        "fitted on other messages.",
+        f"[yellow]Injected faults[/] in {mix.total:.0%} of model calls (seed {seed}):",
+        f"{parts}.",
+        "No network, no API key: the models are rules and two classifiers, fitted "
+        "on",
+        "other messages.",
         "",
         sep="\n",
         highlight=False,
@@ -120,7 +121,7 @@ def closing(
     faults = ", ".join(f"{count} {_plain(fault)}" for fault, count in met.items())
     console.print(
         "",
-        f"Injected faults that the workflow met: {faults}.",
+        f"Faults met by the workflow (injected): {faults}.",
         f"Supervised restarts: {restarts}. The connection to the team directory "
         "broke (injected",
         "too): its worker was replaced, and what it had in hand was tried again.",

@@ -86,7 +86,8 @@ def as_text(value: object) -> str:
       TypeError: the value, or a part of it, has no JSON.
     """
     if isinstance(value, str):
-        return value
+        # Bare of its class: readers of JSON take no StrEnum.
+        return str.__str__(value)
     return msgspec.json.encode(value, enc_hook=_plain).decode()
 
 

@@ -30,10 +30,9 @@ Source = AnyWorkflow | str | Callable[[Never], object]
 
 def source_type(source: Source, path: str, scope: Scope) -> object:
     """Return the type of what *source* gives, as far as it is declared."""
-    if isinstance(source, Workflow | str):
-        node: AnyWorkflow | str = source
-        return scope.resolve(node, path)[1].type
-    return result_of(source)
+    if callable(source):
+        return result_of(source)
+    return scope.resolve(source, path)[1].type
 
 
 def check_items(node: Each[Never, object, Never], path: str, given: object) -> None:

@@ -1,0 +1,1 @@
+"""Pictures of workflows and of supervision trees; pure, from data to text."""
