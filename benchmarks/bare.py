@@ -171,11 +171,14 @@ async def spawn_and_crash(times: int) -> None:
     """Let a task crash and start the next, *times*: the least that restarts cost."""
     crashed = trio.Event()
 
+    async def broken() -> None:
+        raise ValueError("broken")
+
     async def child() -> None:
         nonlocal crashed
         try:
             with trio.CancelScope(shield=True):
-                raise ValueError("broken")
+                await broken()
         except ValueError:
             crashed.set()
 

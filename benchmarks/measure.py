@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import attrs
 
@@ -35,9 +35,7 @@ class Sample:
 
     def minus(self, other: Sample, units: int) -> Sample:
         """Return what this took longer than *other*, per unit."""
-        return Sample(
-            (self.wall - other.wall) / units, (self.cpu - other.cpu) / units
-        )
+        return Sample((self.wall - other.wall) / units, (self.cpu - other.cpu) / units)
 
 
 Figures: TypeAlias = dict[str, list[Sample]]
@@ -68,7 +66,7 @@ class Sizes:
 class Stopwatch:
     """Times a block on both clocks: ``with Stopwatch() as watch: ...``."""
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> Self:
         # What the contender before has left behind is not ours to collect.
         gc.collect()
         self._wall = time.perf_counter()

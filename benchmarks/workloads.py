@@ -55,9 +55,7 @@ def chain(steps: int, body: Workflow[int, int, object] = no_op) -> IntWorkflow:
     return sequence(*[body.named(f"step_{number}") for number in range(steps)])
 
 
-def fan_out(
-    branches: int, limit: int, body: Workflow[int, int, object]
-) -> IntWorkflow:
+def fan_out(branches: int, limit: int, body: Workflow[int, int, object]) -> IntWorkflow:
     """Return an `each` of so many branches, joined by `all_of`."""
     items = tuple(range(branches))
 

@@ -67,11 +67,7 @@ class Administration:
         if child is None:
             return
         child.stoppers.append(event.reply)
-        child.returns = False
-        if not child.alive:
-            self._children.rest(child)
-        elif child.state is not ChildState.STOPPING:
-            self._children.stop(child)
+        self._children.take_down(child)
 
     def delete(self, event: Delete) -> None:
         """Forget a stopped child."""
@@ -86,8 +82,7 @@ class Administration:
         if child is None or event.reply not in child.starters:
             return
         child.starters.remove(event.reply)
-        if child.state is ChildState.STARTING:
-            self._children.stop(child)
+        self._children.take_down(child)
 
     def _named(self, child_id: str, reply: Reply) -> Child | None:
         child = self._children.get(child_id)

@@ -141,7 +141,9 @@ class System(abc.ABC):
             nursery = task.parent_nursery
             if nursery is self.nursery:
                 life = self.tasks.get(task)
-                return life is not None and f"{life.path}/".startswith(f"{path}/")
+                # A task of the nursery that is no life is somewhere below the root.
+                at = self.name if life is None else life.path
+                return f"{at}/".startswith(f"{path}/")
             task = None if nursery is None else nursery.parent_task
         return False
 

@@ -232,10 +232,25 @@ class Children:
         self.report(child, LifeState.STOPPING)
         self.out.append(StopLife(spec.id, grace))
 
-    def settle(self, child: Child, end: Exit, decision: Decision | None = None) -> None:
+    def settle(
+        self,
+        child: Child,
+        end: Exit,
+        decision: Decision | None = None,
+        restarts: int = 0,
+    ) -> None:
         """Leave *child*, which ended, stopped; or forget it, as its kind is."""
-        self.report_end(child, end, decision or self._last_decision(child))
+        decision = decision or self._last_decision(child)
+        self.report_end(child, end, decision, restarts)
         self.rest(child)
+
+    def take_down(self, child: Child) -> None:
+        """Have *child* stopped for good, whatever it is about to do."""
+        child.returns = False
+        if not child.alive:
+            self.rest(child)
+        elif child.state is not ChildState.STOPPING:
+            self.stop(child)
 
     def rest(self, child: Child) -> None:
         """Start *child* no more unless asked; tell those who wait for its start or end."""

@@ -100,7 +100,8 @@ class Incarnation:
         if self.cut_kind is not None:
             return  # too late: it is being cut, and its end says so
         self._ready = True
-        self._owner.life_ready(self, value)
+        if not self._asked:
+            self._owner.life_ready(self, value)
 
     @property
     def stopping(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class Lineage:
     """The numbers of one child's lives, and of those of the children below it.
@@ -20,3 +22,7 @@ class Lineage:
     def __init__(self) -> None:
         self.count = 0
         self.below: dict[str, Lineage] = {}
+
+    def keep_only(self, ids: Iterable[str]) -> None:
+        """Forget the children that were added by hand to an earlier life."""
+        self.below = {name: self.below[name] for name in ids if name in self.below}

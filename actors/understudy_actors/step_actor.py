@@ -13,17 +13,20 @@ are ready.
 from __future__ import annotations
 
 import contextvars
+import math
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import trio
 from understudy_protocols.errors import RestartIntensityError
 from understudy_protocols.supervision import Life
 
+from understudy_actors.exits import leaf
 from understudy_actors.mailbox import Mailbox
 from understudy_actors.restart_window import RestartWindow
-from understudy_actors.watchdog import Cut, Slot, Watchdog
+from understudy_actors.watchdog import Cut, Watchdog
+from understudy_actors.worker import Work, Worker
 
 M = TypeVar("M")
 
@@ -33,115 +36,8 @@ FAIRNESS_QUANTUM = 64
 MAX_IDLE = 8
 """Idle workers kept for the next burst; further ones end."""
 
-
-class Work(Protocol[M]):
-    """What the workers of a step actor do with its messages.
-
-    A step without state hands the same object to all its workers.
-    """
-
-    @property
-    def stateful(self) -> bool:
-        """Whether `setup` and `teardown` have anything to do."""
-        ...
-
-    async def setup(self) -> None:
-        """Get ready; runs once in each worker, before its first message."""
-        ...
-
-    async def handle(self, message: M, worker: Worker[M]) -> None:
-        """Deal with one message, its failures included.
-
-        Whatever this raises breaks the worker, at the expense of the step's
-        restart budget.  The slot of *worker* is this function's to arm and to
-        disarm.
-        """
-        ...
-
-    def cut_off(self, message: M, reason: Cut, error: Exception | None) -> None:
-        """The handler was cut before it was done.
-
-        Args:
-          error: what the handler's clean-up raised, if it raised.
-        """
-        ...
-
-    def stuck(self, message: M, reason: Cut) -> None:
-        """The handler was cut and has not ended within the grace."""
-        ...
-
-    def broken(self, message: M, error: BaseException) -> None:
-        """The worker broke with this message in hand."""
-        ...
-
-    async def teardown(self) -> None:
-        """Let go of what `setup` took; runs once in each worker."""
-        ...
-
-
-class Worker(Generic[M]):
-    """One worker of a step actor, as its handler sees it.
-
-    Attributes:
-      slot: where its deadline stands.
-      message: what it has in hand; None between messages.
-      holds_permit: whether it counts against the step's limit just now.
-      lost: whether it was given up as stuck; it then ends by itself, unseen.
-      spent: set by a handler that left something behind in the worker's task,
-        such as a context variable: the worker ends after this message.
-      task: its trio task, once it has run.
-    """
-
-    __slots__ = (
-        "_pool",
-        "holds_permit",
-        "lost",
-        "message",
-        "slot",
-        "spent",
-        "task",
-        "work",
-    )
-
-    def __init__(self, pool: _Pool[M], work: Work[M]) -> None:
-        self._pool = pool
-        self.work = work
-        self.slot = Slot(self._overdue)
-        self.message: M | None = None
-        self.holds_permit = True
-        self.lost = False
-        self.spent = False
-        self.task: trio.lowlevel.Task | None = None
-
-    def lend_permit(self) -> None:
-        """Let another message be handled while this one only waits."""
-        if self.holds_permit:
-            self.holds_permit = False
-            self._pool.permit_freed()
-
-    async def regain_permit(self) -> None:
-        """Take the permit again, ahead of all messages not yet begun.
-
-        Cancellation: the permit was not taken.
-        """
-        if not self.holds_permit:
-            await self._pool.regain(self)
-
-    def leave_idle(self, _: object) -> trio.lowlevel.Abort:
-        """Stop waiting to be woken: the worker was cancelled."""
-        return self._pool.leave_idle(self)
-
-    def _overdue(self) -> None:
-        self._pool.overdue(self)
-
-
-class _Pool(Protocol[M]):
-    """What a worker asks of its step actor."""
-
-    def permit_freed(self) -> None: ...
-    async def regain(self, worker: Worker[M]) -> None: ...
-    def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort: ...
-    def overdue(self, worker: Worker[M]) -> None: ...
+SETUP_TIMEOUT = 30.0
+"""How long a worker may take to set up before it counts as broken; seconds."""
 
 
 class StepActor(Generic[M]):
@@ -182,9 +78,13 @@ class StepActor(Generic[M]):
         self._waking = False
         self._serving = False
         self._idle: list[Worker[M]] = []
-        self._returning: deque[Worker[M]] = deque()
+        # Tasks that want their worker's permit back, in line.  Nobody waits
+        # here while a permit is free.
+        self._returning: dict[trio.lowlevel.Task, Worker[M]] = {}
+        self._setting_up = 0
         self._workers: dict[Worker[M], None] = {}
         self._failure: BaseException | None = None
+        self._causes: deque[BaseException] = deque(maxlen=window.intensity + 1)
         self._changed = trio.Event()
         mailbox.on_ready = self._wake
 
@@ -198,9 +98,8 @@ class StepActor(Generic[M]):
 
         Raises:
           RestartIntensityError: more workers broke than the window allows;
-            the last one's error is ``__cause__``.
+            their errors are its ``causes``, and the last one is ``__cause__``.
         """
-        self._failure = None
         self._serving = True
         life.on_stop(self._stop)
         life.ready()
@@ -220,29 +119,41 @@ class StepActor(Generic[M]):
         """Give a free permit to a waiting worker, or to the next message."""
         self._busy -= 1
         if self._returning:
-            self._grant(self._returning.popleft())
+            self._give_back(next(iter(self._returning.values())))
         elif len(self.mailbox):
             self._wake()
 
     async def regain(self, worker: Worker[M]) -> None:
         """See `Worker.regain_permit`."""
-        if self._busy < self.max_concurrent and not self._returning:
+        if worker.holds_permit or worker.lost:
+            await trio.lowlevel.checkpoint()
+        elif self._busy < self.max_concurrent and not self._returning:
             self._busy += 1
             worker.holds_permit = True
             await trio.lowlevel.checkpoint()
-            return
-        self._returning.append(worker)
+        else:
+            # Not always the worker's own task: a step may have made others.
+            task = trio.lowlevel.current_task()
+            self._returning[task] = worker
 
-        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            self._returning.remove(worker)
-            return trio.lowlevel.Abort.SUCCEEDED
+            def abort(_: object) -> trio.lowlevel.Abort:
+                del self._returning[task]
+                return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(abort)
+            await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _give_back(self, worker: Worker[M]) -> None:
+        self._busy += 1
+        worker.holds_permit = True
+        # One permit serves all tasks of the worker that wait for it.
+        for task in [t for t, w in self._returning.items() if w is worker]:
+            del self._returning[task]
+            trio.lowlevel.reschedule(task)
 
     def _grant(self, worker: Worker[M]) -> None:
         self._busy += 1
         worker.holds_permit = True
-        assert worker.task is not None, "only a running worker waits for a permit"
+        assert worker.task is not None, "only a running worker is idle"
         trio.lowlevel.reschedule(worker.task)
 
     def _wake(self) -> None:
@@ -262,35 +173,73 @@ class StepActor(Generic[M]):
     # --- one worker --------------------------------------------------------
 
     async def _work(self, worker: Worker[M]) -> None:
+        """Be a worker; nothing that its code raises reaches the nursery."""
         worker.task = trio.lowlevel.current_task()
         work = worker.work
         try:
             if work.stateful:
-                with worker.slot.renew():
-                    await work.setup()
-            while await self._serve(worker, work):
+                await self._set_up(worker)
+            while self._goes_on(worker) and await self._serve_on(worker, work):
                 pass
-        except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
-            self._broken(worker, work, error)
-        except trio.Cancelled as error:
-            # Nobody here cancelled it, so the step let one out of its scope.
-            self._broken(worker, work, error)
-        except BaseException as error:
-            self._broken(worker, work, error)
-            self._fail(error)
+        except BaseException as error:  # noqa: BLE001 - a behaviour failed: classified
+            self._broken(worker, error)
         try:
             if work.stateful:
-                with worker.slot.renew():
-                    worker.slot.deadline = self._watchdog.now() + self._watchdog.grace
-                    self._watchdog.push(worker.slot)
-                    await work.teardown()
-        except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
-            self._count_breakage(error)
+                await self._tear_down(worker)
+        except BaseException as error:  # noqa: BLE001 - a behaviour failed: classified
+            self._broken(worker, error)
+        self._gone(worker)
+
+    def _goes_on(self, worker: Worker[M]) -> bool:
+        return self._serving and not (worker.lost or worker.spent)
+
+    async def _set_up(self, worker: Worker[M]) -> None:
+        # This may take long: the messages behind the first one do not wait for it.
+        self._waking = False
+        self._setting_up += 1
+        if len(self.mailbox) > self._setting_up:
+            self._wake()
+        try:
+            await self._bounded(worker, worker.work.setup, SETUP_TIMEOUT)
         finally:
-            self._gone(worker)
+            self._setting_up -= 1
+
+    async def _tear_down(self, worker: Worker[M]) -> None:
+        await self._bounded(worker, worker.work.teardown, self._watchdog.grace)
+
+    async def _bounded(
+        self, worker: Worker[M], call: Callable[[], Awaitable[None]], timeout: float
+    ) -> None:
+        """Make a call that is cut after *timeout*, or when the actor is stopped.
+
+        Raises:
+          TimeoutError: it was cut for its time.
+        """
+        slot = worker.slot
+        with slot.renew() as scope:
+            self._watchdog.arm(slot, self._watchdog.now() + timeout)
+            await call()
+        slot.deadline = math.inf
+        if scope.cancelled_caught and slot.fired is Cut.TIMEOUT:
+            raise TimeoutError(f"a worker of {self.path} took over {timeout:g} s")
+
+    async def _serve_on(self, worker: Worker[M], work: Work[M]) -> bool:
+        """Serve within one scope; whether the worker should go on in another."""
+        try:
+            if not await self._serve(worker, work):
+                return False
+        except Exception as error:
+            if worker.slot.fired is None:
+                raise
+            # Its clean-up failed after the cut: the cut is the reason.  Caught out
+            # here, since the scope takes its Cancelled out of a group on the way.
+            self._after_cut(worker, work, error)
+        if contextvars.copy_context() != self._context:
+            worker.spent = True
+        return True
 
     async def _serve(self, worker: Worker[M], work: Work[M]) -> bool:
-        """Handle messages inside one scope; whether another scope should follow."""
+        """Handle messages until the scope is cut, or the worker should end (False)."""
         slot, mailbox = worker.slot, self.mailbox
         handled = 0
         with slot.renew():
@@ -308,27 +257,22 @@ class StepActor(Generic[M]):
                     await trio.lowlevel.wait_task_rescheduled(worker.leave_idle)
                     handled = 0
                     self._waking = False
+                    if not self._serving:
+                        return False
                     continue
                 message = worker.message = mailbox.take_nowait()
                 if not self._waking and len(mailbox):
                     self._wake()
-                try:
-                    await work.handle(message, worker)
-                except Exception as error:
-                    if slot.fired is None:
-                        raise
-                    # Its clean-up failed after the cut: the cut is the reason.
-                    self._after_cut(worker, work, error)
-                    return self._serving and not worker.lost
+                await work.handle(message, worker)
                 worker.message = None
                 if slot.fired is not None or worker.spent:
-                    return self._serving and not worker.lost and not worker.spent
+                    return True
                 handled += 1
                 if handled == FAIRNESS_QUANTUM:
                     handled = 0
                     await trio.lowlevel.checkpoint()
         self._after_cut(worker, work, None)
-        return self._serving and not worker.lost
+        return True
 
     def _after_cut(
         self, worker: Worker[M], work: Work[M], error: Exception | None
@@ -362,45 +306,57 @@ class StepActor(Generic[M]):
             self.permit_freed()
         self._changed.set()
 
-    def _broken(self, worker: Worker[M], work: Work[M], error: BaseException) -> None:
+    def _broken(self, worker: Worker[M], error: BaseException) -> None:
+        cause = leaf(error)
         self._waking = False
-        if worker.lost:
-            return
-        message, worker.message = worker.message, None
-        self._count_breakage(error)
-        if message is not None:
-            work.broken(message, error)
+        if not worker.lost:
+            message, worker.message = worker.message, None
+            self._count_breakage(cause)
+            if message is not None:
+                worker.work.broken(message, cause)
+        # A Cancelled here is one that the step let out of a scope of its own.
+        if not isinstance(cause, Exception | trio.Cancelled | BaseExceptionGroup):
+            self._fail(cause)
 
     def overdue(self, worker: Worker[M]) -> None:
         """Go on without a worker that does not end."""
+        if worker.lost:
+            return
         self._workers.pop(worker, None)
         worker.lost = True
+        self._waking = False
         message, worker.message = worker.message, None
         reason = worker.slot.fired
-        if message is not None and reason is not None:
-            worker.work.stuck(message, reason)
-            self._count_breakage(TimeoutError(f"a worker of {self.path} is stuck"))
+        if reason is not None:
+            worker.work.stuck(message, reason, worker.stack())
+        self._count_breakage(TimeoutError(f"a worker of {self.path} is stuck"))
         if worker.holds_permit:
             worker.holds_permit = False
             self.permit_freed()
         self._changed.set()
 
     def _count_breakage(self, error: BaseException) -> None:
+        self._causes.append(error)
         self._window = self._window.after_restart(self._watchdog.now())
         if self._window.exceeded:
             failure = RestartIntensityError(
-                self.path, self._window.intensity, self._window.period
+                self.path,
+                self._window.intensity,
+                self._window.period,
+                tuple(self._causes),
             )
             failure.__cause__ = error
             self._fail(failure)
 
     def _fail(self, error: BaseException) -> None:
-        if self._failure is None:
+        if self._failure is None or not isinstance(error, Exception):
             self._failure = error
         self._stop()
 
     def _stop(self) -> None:
-        self._serving = False
-        for worker in tuple(self._workers):
-            worker.slot.cut(Cut.STOPPED, self._watchdog)
+        """Cut what is in hand; teardowns that are under way have their own bound."""
+        if self._serving:
+            self._serving = False
+            for worker in tuple(self._workers):
+                worker.slot.cut(Cut.STOPPED, self._watchdog)
         self._changed.set()

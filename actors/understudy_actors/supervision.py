@@ -92,6 +92,7 @@ class Supervision:
         *,
         observed: bool = True,
     ) -> None:
+        lineage.keep_only(child.id for child in spec.children)
         self._spec = spec
         self._dynamic = spec.strategy is Strategy.DYNAMIC
         self.children = Children(
@@ -318,7 +319,8 @@ class Supervision:
 
     def _give_up(self, child: Child, end: Exit, error: Exception) -> None:
         error.__cause__ = end.cause
-        self.children.settle(child, end, Decision.GIVE_UP)
+        counted = len(self._window.restarts)
+        self.children.settle(child, end, Decision.GIVE_UP, counted)
         self.children.out.append(GaveUp(error))
         self._wind_up(error)
 

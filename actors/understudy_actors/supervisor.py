@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 
+import attrs
 import trio
 
 from understudy_actors.incarnation import Incarnation
@@ -36,6 +37,10 @@ from understudy_protocols.supervision_records import (
     ChildStatus,
     Refusal,
     TreeSnapshot,
+)
+
+_SHARED = tuple(
+    field.name for field in attrs.fields(ChildSpec) if field.name not in ("id", "start")
 )
 
 
@@ -177,7 +182,7 @@ class Supervisor:
         if self.spec.strategy is not Strategy.DYNAMIC:
             return
         template = self.spec.children[0]
-        if spec != template.named(spec.id, spec.start):
+        if any(getattr(spec, name) != getattr(template, name) for name in _SHARED):
             raise ChildSpecError(
                 f"{self.path} is dynamic: make its children with "
                 f"ChildSpec.named from its template; got {spec!r}"

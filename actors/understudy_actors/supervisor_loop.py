@@ -127,6 +127,7 @@ class SupervisorLoop:
 
     async def _serve(self) -> End:
         while True:
+            armed = math.inf
             with trio.CancelScope() as alarm:
                 while True:
                     due = self._work()
@@ -134,7 +135,8 @@ class SupervisorLoop:
                         return self._end
                     # Not moved back: each restart would do it twice, and an
                     # alarm for nothing costs less, once in a start timeout.
-                    alarm.deadline = min(alarm.deadline, due)
+                    if due < armed:
+                        armed = alarm.deadline = due
                     await self._park()
 
     def _work(self) -> float:
@@ -251,6 +253,8 @@ class SupervisorLoop:
 
     def post(self, event: Event) -> None:
         """Let the loop handle *event* in its turn; dropped once it has ended."""
+        if self.gone.is_set():
+            return
         self._inbox.append(event)
         if self._parked is not None:
             trio.lowlevel.reschedule(self._parked)
@@ -270,7 +274,7 @@ class SupervisorLoop:
         end = report.exit
         self.system.emit(
             SupervisionEvent(
-                self._now,
+                self.system.now(),
                 f"{self.path}/{report.id}",
                 report.number,
                 report.state,

@@ -24,12 +24,14 @@ from understudy_actors.exits import leaf
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.supervisor import Supervisor, supervisor_child
 from understudy_protocols.errors import (
+    ConfigError,
     EscalationError,
     RestartIntensityError,
     RuntimeFailed,
     SetupError,
     StartFailedError,
 )
+from understudy_protocols.restart_policy import is_length
 from understudy_protocols.supervision import (
     ChildKind,
     Exit,
@@ -66,6 +68,8 @@ class ActorSystem(System):
       root: the live root supervisor.
       stop_report: what the stop left undone; None before it.
 
+    Raises:
+      ConfigError: a timeout that cannot be meant.
     Raises, on entering:
       StartFailedError: a first child did not start; those before it have been
         stopped.
@@ -85,6 +89,10 @@ class ActorSystem(System):
         kill_timeout: float = 1.0,
         stop_timeout: float = 10.0,
     ) -> None:
+        if not (is_length(kill_timeout) and kill_timeout > 0):
+            raise ConfigError(f"kill_timeout must be above 0 s; got {kill_timeout!r}")
+        if not is_length(stop_timeout):
+            raise ConfigError(f"stop_timeout must be 0 s or more; got {stop_timeout!r}")
         super().__init__(name, random or Random(), kill_timeout, on_event)
         self.stop_timeout = stop_timeout
         self.stop_report: StopReport | None = None
@@ -162,8 +170,7 @@ class ActorSystem(System):
         """See `Owner`."""
         assert isinstance(value, Supervisor), "the root is a supervisor"
         self.root = value
-        if not life.stopping:
-            self._tell(LifeState.READY)
+        self._tell(LifeState.READY)
         self._up.set()
 
     def life_ended(self, life: Incarnation, end: Exit) -> None:

@@ -148,8 +148,14 @@ class Watchdog:
     def __len__(self) -> int:
         return len(self._heap)
 
+    def arm(self, slot: Slot, deadline: float) -> None:
+        """Cut *slot*'s worker at *deadline*, unless it is moved or disarmed."""
+        slot.deadline = deadline
+        if deadline < slot.queued:
+            self.push(slot)
+
     def push(self, slot: Slot) -> None:
-        """Look at *slot* when its deadline comes."""
+        """Look at *slot* when its deadline comes; it is earlier than any queued."""
         slot.queued = slot.deadline
         self._add(slot.deadline, slot)
 

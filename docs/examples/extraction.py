@@ -1,23 +1,34 @@
 """Structured extraction with validation and retry, over recorded answers of a model.
 
-Mixtral's real answers to 30 word problems (GSM8K) are replayed.  A number has to come
-out of prose; the arithmetic in it is checked; a fifth of the calls fail on purpose, by
-a rate limit or an answer that breaks off.  `with_retry` needs no runtime around it.
+Mixtral's real answers to 30 word problems (GSM8K) are replayed: a number has to come
+out of prose, and its arithmetic is checked.  A fifth of the calls fail on purpose.
 """
 
 from __future__ import annotations
 
+import ast
+import operator
 import random
 import re
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import attrs
 import msgspec
 import trio
 
-from understudy import Cause, Model, ModelError, ModelRequest, RetriesExhausted
-from understudy import RetryConfig, parallel_execute, with_retry
+from understudy import (
+    Cause,
+    Model,
+    ModelError,
+    ModelRequest,
+    RetriesExhausted,
+    RetryConfig,
+    parallel_execute,
+    with_retry,
+)
 from understudy.models import FaultMix, RecordedModel, with_faults
 
 RECORDINGS = Path(__file__).parent / "data" / "gsm8k.jsonl"
@@ -25,7 +36,12 @@ RETRY = RetryConfig(max_attempts=3, backoff_base=1.5, max_backoff=0.05)
 
 ANSWER = re.compile(r"^#### *\$?(-?[\d,]*\.?\d+)", re.MULTILINE)
 SUM = re.compile(r"<<([\d\s.+*/()-]+)=(-?[\d.]+)>>")
-TERM = re.compile(r"\s*(\d*\.?\d+|[-+*/()])")
+SIGNS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -37,12 +53,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 @attrs.frozen
 class Solution:
-    """What is extracted from an answer.
-
-    Args:
-      answer: the number after the last line's marks.
-      sums: each computation that the model wrote down, with its result.
-    """
+    """The number at an answer's end, and the sums on the way, with their results."""
 
     answer: Fraction
     sums: tuple[tuple[str, Fraction], ...]
@@ -64,46 +75,27 @@ def extracted(text: str) -> Solution:
 def adds_up(solution: Solution) -> bool:
     """Whether the model's own arithmetic is right, to the digits that it wrote."""
     return all(
-        abs(value(sum_) - said) < Fraction(1, 100) for sum_, said in solution.sums
+        abs(value(ast.parse(sum_, mode="eval").body) - said) < Fraction(1, 100)
+        for sum_, said in solution.sums
     )
 
 
-def value(sum_: str) -> Fraction:
-    """Compute a sum of numbers, exactly; no `eval` on a model's words."""
-    terms = TERM.findall(sum_)
-
-    def atom() -> Fraction:
-        term = terms.pop(0)
-        if term == "(":
-            inner = added()
-            terms.pop(0)
-            return inner
-        return -atom() if term == "-" else Fraction(term)
-
-    def multiplied() -> Fraction:
-        result = atom()
-        while terms and terms[0] in "*/":
-            result = result * atom() if terms.pop(0) == "*" else result / atom()
-        return result
-
-    def added() -> Fraction:
-        result = multiplied()
-        while terms and terms[0] in "+-":
-            sign = 1 if terms.pop(0) == "+" else -1
-            result += sign * multiplied()
-        return result
-
-    return added()
+def value(sum_: ast.expr) -> Fraction:
+    """Compute a sum of numbers, exactly; a model's words are nothing to `eval`."""
+    match sum_:
+        case ast.BinOp(left, sign, right) if type(sign) in SIGNS:
+            return SIGNS[type(sign)](value(left), value(right))
+        case ast.UnaryOp(ast.USub(), inner):
+            return -value(inner)
+        case ast.Constant(int() | float() as number):
+            return Fraction(str(number))
+        case _:
+            raise ValueError(f"{ast.unparse(sum_)} is no sum")
 
 
 @attrs.frozen
 class Extracted:
-    """How one problem ended.
-
-    Args:
-      solution: None if none could be had that adds up.
-      why: then the reason.
-    """
+    """How one problem ended: with a solution, or with the reason why there is none."""
 
     problem: Problem
     solution: Solution | None
@@ -125,7 +117,7 @@ async def solve(problem: Problem, model: Model) -> Extracted:
     try:
         solution = await with_retry(call_llm, RETRY, adds_up)
     except RetriesExhausted as error:
-        return Extracted(problem, None, str(error.failure))
+        return Extracted(problem, None, error.failure.message)
     return Extracted(problem, solution)
 
 
@@ -137,12 +129,8 @@ async def run_all() -> tuple[Extracted, ...]:
         random.Random(11),
     )
     problems = msgspec.json.Decoder(Problem).decode_lines(RECORDINGS.read_bytes())
-    return tuple(
-        await parallel_execute(
-            [lambda problem=problem: solve(problem, model) for problem in problems],
-            max_concurrent=5,
-        )
-    )
+    tasks = [partial(solve, problem, model) for problem in problems]
+    return tuple(await parallel_execute(tasks, max_concurrent=5))
 
 
 def main() -> None:

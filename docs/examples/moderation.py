@@ -1,41 +1,36 @@
 """Content moderation: a quick filter, a classifier for the rest, a model for the doubts.
 
-The question is a real one: does this message speak of its writer's security, so that
-no automatic reply may go out?  The steps are objects with `execute` and
-`should_execute`; each runs only if the cheaper one before it was not sure.  The last
-tier stands where a large language model would, and answers in its JSON.
+Does a message speak of its writer's security, so that no automatic reply may go out?
+The steps are objects with `execute` and `should_execute`: each runs only if the cheaper
+one before it was not sure.  The last stands where a large language model would.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import attrs
 import msgspec
 import trio
 
-from understudy import Context, Model, ModelRequest, OrchestrationState, RunResult
-from understudy import Runtime, maybe, sequence, step
-from understudy.demo.labels import Category, Urgency
-from understudy.demo.messages import DATA, Message, shipped_messages
+from understudy import (
+    Context,
+    ModelRequest,
+    OrchestrationState,
+    Runtime,
+    maybe,
+    sequence,
+    step,
+)
+from understudy.demo.labels import Category
+from understudy.demo.messages import DATA, shipped_messages
 from understudy.demo.tiers import large
 from understudy.models import LocalModel
 from understudy.models.linear import LinearClassifier
 
 OBVIOUS = re.compile(r"\b(stolen|fraud|hacked|passcode|pin|identity)\b", re.IGNORECASE)
-
-
-@attrs.frozen
-class Filtered:
-    """What the quick filter says; it is sure only of what it finds."""
-
-    passed: bool
-
-    @property
-    def sure(self) -> bool:
-        """Whether no other tier needs to look."""
-        return not self.passed
 
 
 class QuickFilter:
@@ -44,18 +39,12 @@ class QuickFilter:
     async def execute(self, state: OrchestrationState) -> OrchestrationState:
         """Look for words that leave no doubt."""
         found = OBVIOUS.search(str(state.inputs["text"]))
-        return state.with_output("quick_filter", Filtered(passed=found is None))
+        said = {"passed": not found, "confidence": "high" if found else "low"}
+        return state.with_output("quick_filter", said)
 
     def should_execute(self, state: OrchestrationState) -> bool:
-        """Always."""
+        """Always: it is the first."""
         return True
-
-
-@attrs.frozen
-class Scored:
-    """What the classifier says: how probable it is that the text must be held."""
-
-    score: float
 
 
 class MLModeration:
@@ -65,14 +54,14 @@ class MLModeration:
         self._classifier = classifier
 
     async def execute(self, state: OrchestrationState) -> OrchestrationState:
-        """Score the text."""
+        """Score the text: how probable is it that it must be held?"""
         chances = self._classifier.probabilities(str(state.inputs["text"]))
-        return state.with_output("ml_moderation", Scored(chances["security"]))
+        return state.with_output("ml_moderation", chances["security"])
 
     def should_execute(self, state: OrchestrationState) -> bool:
         """Only if the filter was not sure."""
-        said = state.outputs["quick_filter"]
-        return isinstance(said, Filtered) and not said.sure
+        said = state.outputs.get("quick_filter")
+        return isinstance(said, Mapping) and said["confidence"] == "low"
 
 
 @attrs.frozen
@@ -87,7 +76,7 @@ class Judged:
 class LLMModeration:
     """The dearest tier: for what the classifier is in doubt about."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LocalModel) -> None:
         self._model = model
 
     async def execute(self, state: OrchestrationState) -> OrchestrationState:
@@ -98,21 +87,20 @@ class LLMModeration:
 
     def should_execute(self, state: OrchestrationState) -> bool:
         """Only if the classifier ran, and its score is near a half."""
-        said = state.outputs.get("ml_moderation")
-        return isinstance(said, Scored) and 0.3 < said.score < 0.7
+        score = state.outputs.get("ml_moderation")
+        return isinstance(score, float) and 0.3 < score < 0.7
 
 
 def judge(text: str) -> Judged:
     """Answer in the place of a large language model; a larger classifier does."""
     found = large(text)
-    severity = {Urgency.LOW: 1, Urgency.MEDIUM: 3, Urgency.HIGH: 5}[found.urgency]
-    about = ", ".join(found.categories)
-    return Judged(Category.SECURITY in found.categories, f"about {about}", severity)
+    reason, severity = f"about {found.categories[0]}", 1 + 2 * found.urgency.rank
+    return Judged(Category.SECURITY in found.categories, reason, severity)
 
 
 @attrs.frozen
 class Verdict:
-    """Whether the text is held for a person, and which tier said so."""
+    """Whether the text is held for a person, and who said so."""
 
     held: bool
     tier: str
@@ -121,11 +109,11 @@ class Verdict:
 @step(needs=(maybe("ml_moderation"), maybe("llm_moderation")))
 async def verdict(context: Context[object]) -> Verdict:
     """Take the word of the last tier that ran."""
-    judged, scored = context["llm_moderation"], context["ml_moderation"]
+    judged, score = context["llm_moderation"], context["ml_moderation"]
     if isinstance(judged, Judged):
         return Verdict(judged.violates, "model")
-    if isinstance(scored, Scored):
-        return Verdict(scored.score >= 0.5, "classifier")
+    if isinstance(score, float):
+        return Verdict(score >= 0.5, "classifier")
     return Verdict(held=True, tier="filter")
 
 
@@ -138,25 +126,22 @@ moderation = sequence(
 )
 
 
-async def run_all() -> tuple[tuple[Message, RunResult[object]], ...]:
-    """Moderate the 200 messages that the demo ships."""
-    messages = shipped_messages()
+async def run_all(texts: Iterable[str]) -> tuple[Verdict, ...]:
+    """Moderate each text."""
     async with Runtime(moderation) as runtime:
-        ended = [
-            (each, await runtime.run(moderation, {"text": each.text}))
-            for each in messages
-        ]
-    return tuple(ended)
+        runs = [await runtime.run(moderation, {"text": text}) for text in texts]
+    return tuple(run.value for run in runs if isinstance(run.value, Verdict))
 
 
 def main() -> None:
-    """Print which tier decided how many messages, and how many of them rightly."""
+    """Print who decided about how many messages, and how many of them rightly."""
+    messages = shipped_messages()
+    verdicts = trio.run(run_all, [message.text for message in messages])
     decided, right = Counter[str](), Counter[str]()
-    for message, result in trio.run(run_all):
-        said = result.value
-        assert isinstance(said, Verdict)
+    for message, said in zip(messages, verdicts, strict=True):
         decided[said.tier] += 1
-        right[said.tier] += said.held == (Category.SECURITY in message.gold.categories)
+        hold = Category.SECURITY in message.gold.categories
+        right[said.tier] += said.held is hold
     for tier, count in decided.items():
         print(f"{tier:10} decided {count:3} of 200, {right[tier]:3} of them rightly")
 

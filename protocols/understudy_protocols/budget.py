@@ -7,6 +7,7 @@ from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Final
 
 import attrs
+import msgspec
 
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
@@ -80,8 +81,7 @@ def micros(usd: float | Decimal) -> int:
         raise ConfigError(f"{usd!r} is no amount of USD; give a number") from error
 
 
-@attrs.frozen
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """A part of a budget put aside for one call.
 
     Args:

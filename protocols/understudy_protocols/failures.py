@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, cast
 
-import attrs
 import msgspec
 
 from understudy_protocols.errors import SetupError, UnderstudyError
@@ -144,8 +143,7 @@ class ModelError(StepError):
         self.code = code
 
 
-@attrs.frozen
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """One failure, as it is recorded.
 
     Args:
@@ -190,8 +188,7 @@ class Failure:
         return f"{place}{self.message} ({self.cause.value})"
 
 
-@attrs.frozen
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True):
     """One attempt, from its start to its end.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 import attrs
+import msgspec
 
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, Failure, FailureMode
@@ -127,8 +128,7 @@ class RetryConfig:
             )
 
 
-@attrs.frozen
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Make another attempt.
 
     Args:
@@ -138,8 +138,7 @@ class Retry:
     delay: float
 
 
-@attrs.frozen
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """Make no further attempt.
 
     Args:

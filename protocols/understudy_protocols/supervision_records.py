@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 
 import attrs
+import msgspec
 
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.supervision import ChildKind, ExitKind, Restart
@@ -63,8 +64,7 @@ class Decision(enum.Enum):
     SHUT_DOWN = "shut down"  # the supervisor ends, as its auto_shutdown says
 
 
-@attrs.frozen
-class SupervisionEvent:
+class SupervisionEvent(msgspec.Struct, frozen=True):
     """One change of state of one life of a child.
 
     Args:
@@ -128,8 +128,7 @@ class ChildStatus:
     value: object = attrs.field(repr=False)
 
 
-@attrs.frozen
-class ChildCount:
+class ChildCount(msgspec.Struct, frozen=True):
     """How many children a supervisor has.
 
     Args:
@@ -145,8 +144,7 @@ class ChildCount:
     workers: int
 
 
-@attrs.frozen
-class TreeSnapshot:
+class TreeSnapshot(msgspec.Struct, frozen=True):
     """A supervisor and all below it, at one moment.
 
     Args:
@@ -160,8 +158,7 @@ class TreeSnapshot:
     below: tuple[TreeSnapshot, ...]
 
 
-@attrs.frozen
-class StuckChild:
+class StuckChild(msgspec.Struct, frozen=True):
     """A task that was cut and did not end.
 
     Args:
@@ -175,8 +172,7 @@ class StuckChild:
     stack: str
 
 
-@attrs.frozen
-class StopReport:
+class StopReport(msgspec.Struct, frozen=True):
     """What a stop left undone.
 
     Args:

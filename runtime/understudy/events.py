@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
+import msgspec
 
 from understudy_protocols.failures import Failure
 
@@ -25,8 +25,7 @@ EventKind = Literal[
 ]
 
 
-@attrs.frozen
-class RunEvent:
+class RunEvent(msgspec.Struct, frozen=True):
     """One thing that happened to a run.
 
     Args:

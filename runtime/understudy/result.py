@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar, cast
 
 import attrs
+import msgspec
 
 from understudy.engine.strand import Run, StepEntry
 from understudy_protocols.errors import UnderstudyError
@@ -34,8 +35,7 @@ class RunFailed(UnderstudyError):
         return f"run {result.run_id} {result.status.value}{why}"
 
 
-@attrs.frozen
-class StepResult:
+class StepResult(msgspec.Struct, frozen=True):
     """One execution of one step of a run.
 
     Args:

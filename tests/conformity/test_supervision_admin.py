@@ -261,6 +261,30 @@ def test_a_starting_child_caught_in_a_group_restart_is_started_once_more(
     run(main, seed)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_starting_child_that_nobody_waits_for_is_not_started_once_more(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        children = [probe.child("A", stop_takes=2.0), probe.child("C")]
+        spec = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
+        async with probe.system(spec) as system, trio.open_nursery() as nursery:
+            child = probe.child("B", init_takes=9.0)
+            nursery.start_soon(system.root.start_child, child)
+            await trio.sleep(1.0)
+            probe.crash("C")
+            await trio.sleep(1.0)
+            assert [c.id for c in system.root.children()] == ["A", "C", "B"]
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(2.0)
+            assert [c.id for c in system.root.children()] == ["A", "C"]
+            assert probe.log.count("init B") == 1
+
+    run(main, seed)
+
+
 def test_s103_count_and_listing_agree() -> None:
     async def main() -> None:
         probe = Probe()

@@ -38,6 +38,8 @@ def test_s051_s052_one_restart_more_than_allowed_ends_it(
         with pytest.raises(RuntimeFailed):
             await scene()
         assert probe.number("A") == intensity + 1
+        counts = [end.restarts for end in probe.ends("root/A")]
+        assert counts == list(range(1, intensity + 2))
 
     run(main, seed)
 

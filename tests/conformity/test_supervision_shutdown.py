@@ -359,6 +359,22 @@ def test_s089_a_child_that_stops_what_holds_it_does_not_wait_for_itself(
     run(main, seed)
 
 
+def test_s089_nor_does_any_other_task_of_the_systems_nursery() -> None:
+    async def main() -> None:
+        probe = Probe()
+        reports: list[StopReport] = []
+
+        async def stop() -> None:
+            reports.append(await system.stop())
+
+        async with probe.system([probe.child("A", stop_takes=1.0)]) as system:
+            system.nursery.start_soon(stop)
+            await trio.sleep(0.5)
+            assert reports == [StopReport(complete=False)]
+
+    run(main)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s090_nothing_is_left_when_the_block_is_left(seed: int) -> None:
     async def main() -> None:

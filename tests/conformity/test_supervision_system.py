@@ -18,7 +18,7 @@ from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 from understudy.testing import run_seeded, seeds
 from understudy_actors.supervisor import Supervisor, supervisor_child
 from understudy_actors.system import ActorSystem
-from understudy_protocols.errors import RuntimeFailed
+from understudy_protocols.errors import ConfigError, RuntimeFailed
 from understudy_protocols.supervision import (
     ChildSpec,
     Life,
@@ -423,6 +423,14 @@ def test_ctrl_c_during_the_stop_cuts_everything(first: bool, seed: int) -> None:
         assert "stop A" not in probe.log
 
     run(main, seed)
+
+
+def test_impossible_timeouts_are_refused() -> None:
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="kill_timeout"):
+            ActorSystem(supervising(), kill_timeout=wrong)
+    with pytest.raises(ConfigError, match="stop_timeout"):
+        ActorSystem(supervising(), stop_timeout=-1.0)
 
 
 def test_a_child_is_shielded_from_what_happens_outside() -> None:

@@ -8,8 +8,8 @@ from typing import cast
 import msgspec
 
 from understudy.cli.records import Record
+from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.inputs import InputError
-from understudy.workflows.step import UNDECLARED
 from understudy.workflows.types import type_name
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze
@@ -73,13 +73,8 @@ class Fit:
             return self._from_registered(record.value, where)
         plain = self._fitting(record.value, where)
         try:
-            return cast(
-                "object",
-                msgspec.convert(
-                    plain,
-                    type=cast("type[object]", self._declared),
-                    strict=self._strict,
-                ),
+            return msgspec.convert(
+                plain, type=cast("type[object]", self._declared), strict=self._strict
             )
         except msgspec.ValidationError as error:
             raise InputError(where, f"does not fit {self._name}: {error}") from error

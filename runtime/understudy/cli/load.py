@@ -155,12 +155,15 @@ def _put_on_path(folder: Path) -> None:
 
 
 def _users(code: Callable[[], T], what: str) -> T:
-    """Run code of the user's; whatever it raises becomes one sentence."""
+    """Run code of the user's; whatever it raises becomes one sentence.
+
+    The one place here that catches every `Exception`: the code is not ours.
+    """
     try:
         return code()
     except SetupError:
         raise
-    except Exception as error:  # noqa: BLE001 - it may raise anything
+    except Exception as error:
         raise SetupError(f"{what}: {_told(error)}") from error
 
 

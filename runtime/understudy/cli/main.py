@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Never, cast
+from typing import Annotated, Never, Protocol, cast
 
 import trio
 import typer
@@ -26,7 +26,6 @@ from understudy.drawing.mermaid import workflow_mermaid
 from understudy.drawing.workflow import workflow_svg
 from understudy.runtime import Runtime
 from understudy.workflows.check import check
-from understudy.workflows.nodes import Workflow
 from understudy.workflows.plan import Plan
 from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
@@ -38,10 +37,13 @@ EXIT_FAILED = 1
 EXIT_MISUSE = 2
 """The call itself is wrong; nothing was run."""
 
+EXIT_INTERRUPTED = 130
+"""Ctrl-C, as shells have it."""
+
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: drawing boxes would cost as much time as all the rest.
     rich_markup_mode=None,
     help="LLM workflows as supervised actors.",
 )
@@ -70,16 +72,35 @@ WorkflowArgument = Annotated[
 ]
 
 
-def main() -> int:
-    """Run the command line, and return its exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code.
+
+    Args:
+      arguments: the words after the command's name; the process's own if None.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(prog_name="understudy")
+        code: object = app(
+            words or ["--help"], prog_name="understudy", standalone_mode=False
+        )
     except SetupError as error:
         _say(f"understudy: {error}")
         return EXIT_MISUSE
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
-    return 0
+    except _UsageError as error:
+        _say(f"understudy: {cast('_Told', error).format_message()}")
+        return EXIT_MISUSE
+    except (KeyboardInterrupt, typer.Abort):
+        _say("understudy: interrupted before anything was run")
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+class _Told(Protocol):
+    def format_message(self) -> str: ...
+
+
+# typer has no public name for the base of its errors about options.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def _show_version(wanted: bool) -> None:
@@ -242,7 +263,7 @@ def demo(
     Needs no key, no server and no network.
     """
     # Heavy: it loads its models, and nothing else needs them.
-    from understudy.demo.run import main as run_demo  # noqa: PLC0415
+    from understudy.demo.run import main as run_demo
 
     raise typer.Exit(run_demo(output))
 
@@ -255,9 +276,8 @@ def _runtime(
     budget: Budget | None,
 ) -> Runtime[Never]:
     # What the steps declare is checked by the runtime, against these very deps.
-    workflow = cast("Workflow[Never, object, Never]", plan.workflow)
     return Runtime(
-        workflow,
+        plan.workflow,
         models=models,
         deps=cast("Never", deps),
         max_runs=concurrency,
@@ -275,7 +295,7 @@ def _execute(spec: JobSpec, runtime: Runtime[Never]) -> int:
             interrupted = True
     if ended is None or interrupted:
         _say("understudy: interrupted at once; results not yet written are lost")
-        return 130
+        return EXIT_INTERRUPTED
     return _close(spec, ended)
 
 
@@ -305,7 +325,7 @@ def _progress() -> AbstractContextManager[Show]:
     if not sys.stderr.isatty():
         return nullcontext(_show_nothing)
     # Heavy, and of no use without a terminal.
-    from understudy.cli.progress import progress_bar  # noqa: PLC0415
+    from understudy.cli.progress import progress_bar
 
     return progress_bar()
 

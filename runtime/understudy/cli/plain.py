@@ -106,7 +106,9 @@ def _field_names(kind: type) -> tuple[str, ...] | None:
     if issubclass(kind, msgspec.Struct):
         return kind.__struct_fields__
     if attrs.has(kind):
-        names = cast("Callable[[type], tuple[attrs.Attribute[object], ...]]", attrs.fields)
+        names = cast(
+            "Callable[[type], tuple[attrs.Attribute[object], ...]]", attrs.fields
+        )
         return tuple(field.name for field in names(kind))
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))

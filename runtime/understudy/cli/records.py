@@ -177,9 +177,7 @@ class CsvRows:
                 problem=f"has {len(cells)} cells, and the header {len(self._header)}",
             )
         else:
-            yield Record(
-                self._open_from, dict(zip(self._header, cells, strict=True))
-            )
+            yield Record(self._open_from, dict(zip(self._header, cells, strict=True)))
 
     def _never_closed(self) -> Record:
         self._open.clear()

@@ -19,9 +19,7 @@ def result_line(line: int, result: RunResult[object]) -> bytes:
     )
 
 
-def paused_line(
-    line: int, result: RunResult[object], pauses: tuple[str, ...]
-) -> bytes:
+def paused_line(line: int, result: RunResult[object], pauses: tuple[str, ...]) -> bytes:
     """Return the line of a run that waited for an answer and was given up.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import cast
+from typing import Never, cast
 
 from understudy.drawing.text_width import shortened
+from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.joins import Join
 from understudy.workflows.nodes import (
     AnyWorkflow,
@@ -18,25 +19,33 @@ from understudy.workflows.nodes import (
     Route,
     Workflow,
 )
-from understudy.workflows.step import UNDECLARED, Step
+from understudy.workflows.step import Step
 from understudy.workflows.types import type_name
 
 LONGEST = 40
 """Characters of one label; longer ones are cut, and whole in the tip."""
 
 
+_NAMELESS = "a function"
+
+
 def name(node: AnyWorkflow) -> str:
     """Return the node's name, short enough to be drawn."""
-    return shortened(node.name, LONGEST)
+    return short(node.name)
 
 
-def step_facts(step: Step[object, object, object]) -> str:
+def short(text: str) -> str:
+    """Return any text, short enough to be drawn."""
+    return shortened(text, LONGEST)
+
+
+def step_facts(step: Step[Never, object, Never]) -> str:
     """Return what a step gives, and its limits where it has any."""
     facts = [_arrow(step.output_type)] if step.output_type is not UNDECLARED else []
     if math.isfinite(step.timeout):
-        facts.append(f"{step.timeout:g} s")
+        facts.append(_length(step.timeout))
     if step.max_concurrent is not None:
-        facts.append(f"×{step.max_concurrent}")
+        facts.append(f"x{step.max_concurrent}")
     if step.when is not None:
         facts.append("optional")
     if step.thread:
@@ -44,17 +53,17 @@ def step_facts(step: Step[object, object, object]) -> str:
     return shortened(" · ".join(facts), LONGEST)
 
 
-def pause_facts(pause: Pause[object, object, object]) -> str:
+def pause_facts(pause: Pause[Never, object, Never]) -> str:
     """Return what a pause waits for, and how long."""
     facts = ["answer" if pause.output is object else _arrow(pause.output)]
     if pause.timeout is not None:
-        facts.append(f"{pause.timeout:g} s")
+        facts.append(_length(pause.timeout))
     if pause.has_default:
         facts.append("then the default")
     return shortened(" · ".join(facts), LONGEST)
 
 
-def policy_name(route: Route[object, object, object]) -> str:
+def policy_name(route: Route[Never, object, Never]) -> str:
     """Return who decides."""
     return shortened(_callable_name(route.policy), LONGEST)
 
@@ -67,32 +76,33 @@ def join_words(join: Join, branches: int | None = None) -> str:
     return join.kind.replace("_", " ")
 
 
-def each_words(each: Each[object, object, object]) -> str:
+def each_words(each: Each[Never, object, Never]) -> str:
     """Return what a fan-out goes over."""
-    over = f"each of {_source(each.over)}"
+    source = _source(each.over)
+    over = "each item" if source == _NAMELESS else f"each of {source}"
     own = each.name if each.name != "each" else ""
     return shortened(f"{own}: {over}" if own else over, LONGEST)
 
 
-def repeat_words(repeat: Repeat[object, object, object]) -> str:
+def repeat_words(repeat: Repeat[Never, object, Never]) -> str:
     """Return how often a loop goes round at most."""
     rounds = "without bound" if repeat.max_rounds is None else f"≤ {repeat.max_rounds}"
     return f"again, {rounds}"
 
 
-def until_words(repeat: Repeat[object, object, object]) -> str:
+def until_words(repeat: Repeat[Never, object, Never]) -> str:
     """Return the head line of a loop."""
     return shortened(f"{repeat.name}: until {_callable_name(repeat.until)}", LONGEST)
 
 
-def cascade_words(cascade: Cascade[object, object, object]) -> str:
+def cascade_words(cascade: Cascade[Never, object, Never]) -> str:
     """Return the head line of a cascade."""
     return shortened(
         f"{cascade.name}: accept {_callable_name(cascade.accept)}", LONGEST
     )
 
 
-def child_words(child: Child[object, object, object]) -> str:
+def child_words(child: Child[Never, object, Never]) -> str:
     """Return the head line of a workflow inside another."""
     source = "" if child.source is None else f" of {_source(child.source)}"
     return shortened(f"workflow {child.name}{source}", LONGEST)
@@ -109,6 +119,14 @@ def input_words(workflow: AnyWorkflow) -> str:
         if not isinstance(node, Child):
             stack.extend(part for _, part in reversed(node.parts))
     return "input"
+
+
+def _length(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    for unit, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:g} {word}"
+    return f"{seconds:g} s"
 
 
 def _arrow(declared: object) -> str:
@@ -128,6 +146,4 @@ def _callable_name(thing: object) -> str:
     """Return the name of a function, or of an object's class."""
     named: object = getattr(thing, "__name__", None)
     found = named if isinstance(named, str) else type(thing).__name__
-    return "a function" if found == "<lambda>" else found
-
-
+    return _NAMELESS if found == "<lambda>" else found

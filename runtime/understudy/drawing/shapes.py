@@ -36,7 +36,7 @@ class Rect:
     look: Look
     radius: float = 6.0
     tip: str = ""
-    part: Literal["body", "band", "edge"] = "body"
+    part: Literal["body", "band", "edge", "solid"] = "body"
 
 
 @attrs.frozen

@@ -11,6 +11,12 @@ from understudy.drawing.shapes import Block, Line, Polygon, Rect, Shape, Text
 MARGIN: Final = 20.0
 _CORNER: Final = 7.0
 
+_ARROW_HEAD: Final = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" '
+    'markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" '
+    'orient="auto"><path class="head" d="M0 0.6 L8 4 L0 7.4 Z"/></marker></defs>'
+)
+
 # For each look: fill and stroke on a light screen, then on a dark one.
 _COLOURS: Final = {
     "step": ("#eef3fb", "#5b7fb9", "#1b2a41", "#7ea2dd"),
@@ -44,16 +50,16 @@ def write_svg(block: Block, title: str) -> str:
     pills = [part for part in below if 'class="pill' in part]
     boxes = [part for part in below if 'class="pill' not in part]
     size = f'width="{_n(width)}" height="{_n(height)}"'
+    begin = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
+        f'viewBox="0 0 {_n(width)} {_n(height)}" role="img">'
+    )
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
-            f'viewBox="0 0 {_n(width)} {_n(height)}" role="img">',
+            begin,
             f"<title>{_escaped(title)}</title>",
             f"<style>{_style()}</style>",
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" '
-            'markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" '
-            'orient="auto"><path class="head" d="M0 0.6 L8 4 L0 7.4 Z"/></marker>'
-            "</defs>",
+            _ARROW_HEAD,
             f'<rect class="card" {size} rx="10"/>',
             *boxes,
             *lines,
@@ -85,9 +91,7 @@ def _shape(x: float, y: float, shape: Shape) -> str:
             points_ = [(x + px, y + py) for px, py in shape.points]
             return f'<path class="{looks}" d="{_rounded(points_)}"{head}/>'
         case Text():
-            looks = " ".join(
-                ["text", *["bold"] * shape.bold, *["faint"] * shape.faint]
-            )
+            looks = " ".join(["text", *["bold"] * shape.bold, *["faint"] * shape.faint])
             return (
                 f'<text class="{looks}" x="{_n(x + shape.x)}" y="{_n(y + shape.y)}" '
                 f'font-size="{_n(shape.size)}" text-anchor="{shape.anchor}">'
@@ -150,8 +154,13 @@ def _theme(first: int, *, card: str, ink: str, faint: str, line: str) -> str:
         f".{look}.band{{fill:{colours[first + 1]};fill-opacity:.2}}"
         for look, colours in _COLOURS.items()
     )
+    solids = (
+        f".{look}.solid{{fill:{colours[first + 1]}}}"
+        for look, colours in _COLOURS.items()
+        if look == "pause"
+    )
     return (
-        f".card{{fill:{card}}}{''.join(looks)}{''.join(bands)}"
+        f".card{{fill:{card}}}{''.join(looks)}{''.join(bands)}{''.join(solids)}"
         f".edge{{fill:none}}.text{{fill:{ink}}}.faint{{fill:{faint}}}"
         f".line{{stroke:{line}}}.head{{fill:{line}}}"
     )

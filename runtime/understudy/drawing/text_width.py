@@ -19,12 +19,12 @@ _REGULAR: Final = {
     "Sbdgpq$0123456789{}": 636, "K": 656, "AV": 684, "XZB": 686, "R": 695,
     "C": 698, "U": 732, "N": 748, "H": 752, "D": 770, "G": 775, "&": 780,
     "OQ": 787, "w": 818, "#+<=>^~": 838, "M": 863, "%": 950, "m": 974,
-    "W": 989, "@": 1000, "·": 318, "→×≤≥": 838, "–": 500, "…—": 1000,
+    "W": 989, "@": 1000, "·": 318, "→≤≥": 838, "…—": 1000,
 }  # fmt: skip
 _WIDTHS: Final = {char: width for chars, width in _REGULAR.items() for char in chars}
 
-_BOLD: Final = 1.16
-"""The widest ratio of a bold letter to its regular form, but for ``f`` and such."""
+_BOLD: Final = 1.24
+"""The largest ratio of a bold letter to its regular form."""
 
 _OTHER: Final = 1_000
 _WIDE: Final = 1_400

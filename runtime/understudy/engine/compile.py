@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Never, cast
 
-import attrs
+import msgspec
 
 from understudy.engine.asking import ask
 from understudy.engine.detours import CascadeOp, ChildOp, RepeatOp, RouteOp
@@ -46,8 +46,7 @@ from understudy_protocols.state import OrchestrationState
 State = OrchestrationState[object]
 
 
-@attrs.frozen
-class Compiled:
+class Compiled(msgspec.Struct, frozen=True):
     """A workflow ready to run.
 
     Args:

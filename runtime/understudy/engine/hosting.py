@@ -16,8 +16,9 @@ from understudy.workflows.attempt import Attempt
 from understudy.workflows.inputs import admit
 from understudy.workflows.plan import Plan
 from understudy_actors.restart_window import RestartWindow
-from understudy_actors.step_actor import StepActor, Worker
+from understudy_actors.step_actor import StepActor
 from understudy_actors.supervisor import supervisor_child
+from understudy_actors.worker import Worker
 from understudy_protocols.errors import RestartIntensityError
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.frozen_types import immutable

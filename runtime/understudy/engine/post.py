@@ -15,7 +15,7 @@ from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.models.bound import BoundModels
 from understudy.workflows.attempt import Attempt
-from understudy_actors.step_actor import Worker
+from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import Usage

@@ -12,7 +12,7 @@ from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.step import Step
 from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
-from understudy_protocols.errors import ActorStoppedError
+from understudy_protocols.errors import ActorStoppedError, MailboxFullError
 from understudy_protocols.failures import Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.frozen_types import immutable
@@ -61,13 +61,25 @@ class StepOp:
             self._put(StepMessage(strand, state))
         except ActorStoppedError as error:
             self.flow.fail_soon(strand, self.down or Failure.from_error(error))
+        except MailboxFullError:
+            self._sweep()
+            self._put(StepMessage(strand, state))
+
+    def _sweep(self) -> None:
+        """Drop the messages of ended strands: room is reckoned for live ones."""
+        mailbox = self.mailbox
+        waiting = [mailbox.take_nowait() for _ in range(len(mailbox))]
+        for message in waiting:
+            if not message.strand.ended:
+                mailbox.put_nowait(message)
 
     def again(self, message: StepMessage) -> None:
         """Put a message back, ahead of all that have not been begun."""
         try:
             self.mailbox.put_front(message)
         except ActorStoppedError as error:
-            self.flow.fail(message.strand, Failure.from_error(error, where=self.path))
+            failure = self.down or Failure.from_error(error, where=self.path)
+            self.flow.fail(message.strand, failure)
 
     def admit(self, value: object) -> object:
         """Return what the step gave, frozen and found to be what it declares.

@@ -6,12 +6,13 @@ pass through `StepWork.handle`; everything else stands in functions of its own.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Protocol, cast
 
-import attrs
+import msgspec
 import trio
 
 from understudy.engine.asking import ask
@@ -20,13 +21,15 @@ from understudy.engine.step_op import StepOp
 from understudy.engine.strand import Drawn, StepEntry, StepMessage, Strand
 from understudy.workflows.context import Context
 from understudy.workflows.step import StatefulStep
-from understudy_actors.step_actor import Worker
 from understudy_actors.watchdog import Cut
+from understudy_actors.worker import Worker
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.retry import Retry, decide
 from understudy_protocols.usage import Usage
 
 _NEVER = math.inf
+
+_LOG = logging.getLogger("understudy.step")
 
 Body = Callable[..., Coroutine[object, object, object]]
 
@@ -103,11 +106,15 @@ class StepWork:
                 if type(value) not in op.admitted:
                     value = op.admit(value)
             except Exception as error:
-                if slot.fired is not None or isinstance(error, op.step.restart_on):
+                if slot.fired is not None or self._breaks(strand, error):
                     raise
+                worker.spent = copy_context() != flow.context
                 if not self._let_go(strand, worker):
                     return
                 again = self._failed(message, error)
+                if again is not None and worker.spent:
+                    op.again(again)
+                    return
                 continue
             if copy_context() != flow.context:
                 # What a step sets is its own: the next message gets a new worker.
@@ -148,6 +155,14 @@ class StepWork:
             self.op.flow.let_go(strand.run)
             return False
         return True
+
+    def _breaks(self, strand: Strand, error: Exception) -> bool:
+        """Whether the worker is to be replaced, and not only the attempt."""
+        attempt = strand.attempt
+        return isinstance(error, self.op.step.restart_on) and not (
+            # A model that gave up says nothing about what the step keeps.
+            attempt is not None and attempt.is_final(error)
+        )
 
     # --- how it ends -------------------------------------------------------
 
@@ -191,7 +206,13 @@ class StepWork:
         decision = (
             None
             if final
-            else decide(op.step.retry, number, failure, self.host.jitter())
+            else decide(
+                op.step.retry,
+                number,
+                failure,
+                self.host.jitter(),
+                op.step.replay_safe,
+            )
         )
         if not isinstance(decision, Retry) or now + decision.delay >= message.due:
             strand.run.log.append(
@@ -237,14 +258,25 @@ class StepWork:
         else:
             self._lost(message, f"the step was {reason.value}", error)
 
-    def stuck(self, message: StepMessage, reason: Cut) -> None:
+    def stuck(self, message: StepMessage | None, reason: Cut, stack: str) -> None:
         """The attempt was cut and does not end: go on without it."""
+        _LOG.warning(
+            "%s was cut (%s) and has not ended; leaving the runtime will wait for "
+            "it.  It stands at:\n%s",
+            self.op.path,
+            reason.value,
+            stack,
+        )
+        if message is None:
+            if self.op.flow.observers:
+                self.op.flow.tell_system("stuck", path=self.op.path)
+            return
         strand = message.strand
         strand.worker = None
         run = strand.run
         run.stuck = (*run.stuck, self.op.path)
         if self.op.flow.observers:
-            self.op.flow.tell("stuck", strand, path=self.op.path)
+            self.op.flow.tell("stuck", strand, path=self.op.path, detail=stack)
         if strand.ended:
             self.op.flow.let_go(run)
         else:
@@ -268,8 +300,11 @@ class StepWork:
             where=self.op.path,
         )
         if error is not None:
-            message_too = f"{failure.message}; its clean-up raised {error!r}"
-            failure = attrs.evolve(failure, message=message_too)
+            failure = msgspec.structs.replace(
+                failure,
+                message=f"{failure.message}; its clean-up raised {error!r}",
+                causes=(Failure.from_error(error, where=self.op.path),),
+            )
         if not self.op.step.replay_safe:
             failure = self._unknown(failure)
         again = self._after_failure(
@@ -284,15 +319,29 @@ class StepWork:
         """The message was in hand, and nobody knows how far it came."""
         op, strand = self.op, message.strand
         failure = (
-            Failure.of(Cause.STEP_ERROR, why, where=op.path)
-            if error is None
-            else Failure.from_error(error, where=op.path)
+            Failure.from_error(error, where=op.path)
+            if isinstance(error, Exception)
+            # What is no Exception is no cancellation of the run either, though it
+            # be a Cancelled that the step let out of a scope of its own.
+            else Failure.of(
+                Cause.STEP_ERROR,
+                why if error is None else f"{why}: {error!r}",
+                where=op.path,
+            )
         )
         number, attempts, usage = _drawn(message)
         if not op.step.replay_safe:
             failure = self._unknown(failure)
         elif number < op.step.retry.max_attempts:
             record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
+            if op.flow.observers:
+                op.flow.tell(
+                    "attempt_failed",
+                    strand,
+                    path=op.path,
+                    attempt=number,
+                    failure=failure,
+                )
             op.again(
                 StepMessage(
                     strand, message.state, number + 1, (*attempts, record), message.due
@@ -314,6 +363,7 @@ class StepWork:
     def _prepare(self, message: StepMessage, now: float) -> StepMessage | None:
         """See whether the attempt should be made; None if it is dealt with."""
         op, strand, step = self.op, message.strand, self.op.step
+        strand.since = now
         if message.due == _NEVER and step.timeout != _NEVER:
             message = StepMessage(
                 strand, message.state, message.number, message.attempts, op.due(now)

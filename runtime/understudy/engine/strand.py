@@ -18,8 +18,8 @@ import msgspec
 import trio
 
 from understudy.budgets import RunBudget
-from understudy_actors.step_actor import Worker
 from understudy_actors.watchdog import Timer
+from understudy_actors.worker import Worker
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState

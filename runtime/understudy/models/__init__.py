@@ -1,17 +1,27 @@
-"""Models that need no provider, and the registry that steps find models in."""
+"""Models that need no provider, and the registry that steps find models in.
+
+The names below are loaded when they are first used: most programs need one of
+these models, and none needs them all.
+"""
 
 from __future__ import annotations
 
-from understudy.models.faults import Fault, FaultMix, FaultyModel, with_faults
-from understudy.models.local import LocalModel
-from understudy.models.recorded import RecordedModel, Recording
-from understudy.models.registry import Models, UnknownModelError
-from understudy.models.scripted import ScriptedModel
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from understudy.models.faults import Fault, FaultMix, FaultyModel, with_faults
+    from understudy.models.linear import LinearClassifier
+    from understudy.models.local import LocalModel
+    from understudy.models.recorded import RecordedModel, Recording
+    from understudy.models.registry import Models, UnknownModelError
+    from understudy.models.scripted import ScriptedModel
 
 __all__ = [
     "Fault",
     "FaultMix",
     "FaultyModel",
+    "LinearClassifier",
     "LocalModel",
     "Models",
     "RecordedModel",
@@ -20,3 +30,28 @@ __all__ = [
     "UnknownModelError",
     "with_faults",
 ]
+
+_HOMES = {
+    "Fault": "faults",
+    "FaultMix": "faults",
+    "FaultyModel": "faults",
+    "LinearClassifier": "linear",
+    "LocalModel": "local",
+    "Models": "registry",
+    "RecordedModel": "recorded",
+    "Recording": "recorded",
+    "ScriptedModel": "scripted",
+    "UnknownModelError": "registry",
+    "with_faults": "faults",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

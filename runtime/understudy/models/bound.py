@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, Protocol, TypeVar, overload
 
 import attrs
+import msgspec
 import trio
 from understudy_protocols.chat import (
     Message,
@@ -98,8 +99,7 @@ class CallScope(Protocol):
         ...
 
 
-@attrs.frozen
-class Completion(Generic[T]):
+class Completion(msgspec.Struct, Generic[T], frozen=True):
     """What came of a call.
 
     Args:
@@ -286,8 +286,7 @@ class BoundModel:
         return attrs.evolve(counted, cost_micros=self._model.price.cost(counted))
 
 
-@attrs.frozen
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """A reply that could be read."""
 
     value: object

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Generic, TypeVar, cast
 
-import attrs
 import msgspec
 from understudy_protocols.failures import Cause, ModelError
 
@@ -21,8 +20,7 @@ _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)```", re.DOTALL)
 _COMMA = re.compile(r",(\s*[}\]])")
 
 
-@attrs.frozen
-class Decoded(Generic[T]):
+class Decoded(msgspec.Struct, Generic[T], frozen=True):
     """A value, and whether the text had to be mended to get it."""
 
     value: T

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Literal
 
-import attrs
+import msgspec
 
 from understudy_protocols.errors import ConfigError
 
@@ -25,8 +25,7 @@ class Verdict(enum.Enum):
     FAILED = "failed"
 
 
-@attrs.frozen
-class Join:
+class Join(msgspec.Struct, frozen=True):
     """A join policy; made by `all_of`, `best_effort`, `quorum`, `first_success`.
 
     Args:
@@ -55,13 +54,11 @@ class Join:
         return Verdict.FAILED if branches - failed < needed else Verdict.WAIT
 
 
-@attrs.frozen
-class AllOf(Join):
+class AllOf(Join, frozen=True):
     """A join whose values are the branches' own."""
 
 
-@attrs.frozen
-class Tolerant(Join):
+class Tolerant(Join, frozen=True):
     """A join that outlives failures, so that its values are outcomes."""
 
 

@@ -56,7 +56,7 @@ def as_node(thing: Runnable) -> AnyWorkflow:
 
 def _as_node(given: object) -> AnyWorkflow:
     if isinstance(given, Workflow):
-        return given
+        return cast("AnyWorkflow", given)
     if isinstance(given, HasWorkflow):
         return given.as_workflow()
     if isinstance(given, WorkflowStep) and not isinstance(given, type):

@@ -1,0 +1,33 @@
+"""All rows, in the order of the table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.chain import CHAIN, CHAIN_50
+from benchmarks.failures import RESTART_ROW, RETRY_ROW
+from benchmarks.fan_out import FAN_OUT
+from benchmarks.footprint import MEMORY
+from benchmarks.growth import GROWTH
+from benchmarks.imports import IMPORT
+from benchmarks.leftovers import LEFTOVERS
+from benchmarks.mailboxes import MAILBOX
+from benchmarks.many_runs import RUNS_1000, RUNS_10000
+
+ROWS: Final = {
+    row.name: row
+    for row in (
+        CHAIN,
+        CHAIN_50,
+        FAN_OUT,
+        RUNS_1000,
+        RUNS_10000,
+        MEMORY,
+        RETRY_ROW,
+        RESTART_ROW,
+        IMPORT,
+        LEFTOVERS,
+        GROWTH,
+        MAILBOX,
+    )
+}

@@ -1,0 +1,240 @@
+"""Every page runs: its Python, the output it shows, its commands and its links.
+
+The rules for writers of pages:
+
+* The ``python`` blocks of a page are run in order, in one namespace and in an
+  empty directory.  Time is virtual.
+* A ``text`` block right after one is what it prints, exactly, or with ``...``
+  for what may differ.  A block that ends in an error shows its last line.
+* A block that begins with a comment like ``# triage.py`` is also a file of that
+  name, for the commands of the page.
+* A ``console`` block followed by a ``text`` block is run.  Otherwise it is only
+  checked that its commands and options exist.
+* Links go to files and headings that exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import attrs
+import pytest
+import trio
+import trio.testing
+import typer.main
+
+from understudy.cli.main import app
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
+
+FENCE = re.compile(r"^(```+)(\w*)[^\n]*\n(.*?)^\1[ ]*$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+FILE_NAME = re.compile(r"# (\w+\.py)\n")
+
+
+@attrs.frozen
+class Block:
+    """One fenced block; *shown* is the ``text`` block right after it, if any."""
+
+    language: str
+    code: str
+    line: int
+    shown: str | None
+
+
+def blocks_of(page: str) -> tuple[Block, ...]:
+    found = list(FENCE.finditer(page))
+    blocks: list[Block] = []
+    for index, match in enumerate(found):
+        following = found[index + 1] if index + 1 < len(found) else None
+        shown = None
+        if following is not None and following[2] == "text":
+            between = page[match.end() : following.start()]
+            # A sentence may stand between the two; a heading may not.
+            shown = None if "\n#" in between else following[3]
+        line = page.count("\n", 0, match.start()) + 2
+        blocks.append(Block(match[2], match[3], line, shown))
+    return tuple(blocks)
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def with_blocks(*languages: str) -> list[Path]:
+    return [
+        page
+        for page in PAGES
+        if any(b.language in languages for b in blocks_of(page.read_text("utf-8")))
+    ]
+
+
+# ----------------------------------------------------------------- running a page
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pages' own ``trio.run`` use a clock that jumps."""
+    really = trio.run
+
+    def run(
+        async_fn: Callable[..., Awaitable[T]],
+        *args: object,
+        clock: trio.abc.Clock | None = None,
+    ) -> T:
+        jumping = trio.testing.MockClock(autojump_threshold=0)
+        return really(partial(async_fn, *args), clock=clock or jumping)
+
+    monkeypatch.setattr(trio, "run", run)
+
+
+@contextlib.contextmanager
+def module_for(page: Path) -> Iterator[ModuleType]:
+    """Give a page a module of its own, as classes look up theirs."""
+    module = ModuleType(f"page_{page.stem.replace('-', '_')}")
+    sys.modules[module.__name__] = module
+    try:
+        yield module
+    finally:
+        del sys.modules[module.__name__]
+
+
+def run_python(block: Block, page: Path, module: ModuleType) -> str:
+    """Return what the block prints, and the last line of the error it ends in."""
+    if (name := FILE_NAME.match(block.code)) is not None:
+        Path(name[1]).write_text(block.code, encoding="utf-8")
+    # The lines before make tracebacks point into the page.
+    source = "\n" * (block.line - 1) + block.code
+    code = compile(source, str(page), "exec", dont_inherit=True)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(code, module.__dict__)
+        except Exception as error:
+            if block.shown is None:
+                raise
+            print(f"{type(error).__name__}: {error}")
+    return printed.getvalue()
+
+
+def run_console(block: Block) -> str:
+    printed = ""
+    for line in commands_of(block):
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(line)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        printed += done.stdout
+    return printed
+
+
+def commands_of(block: Block) -> list[str]:
+    joined = block.code.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.startswith("understudy ")]
+
+
+def assert_shown(page: Path, block: Block, printed: str) -> None:
+    if block.shown is None:
+        return
+    checker = doctest.OutputChecker()
+    flags = doctest.ELLIPSIS
+    assert checker.check_output(block.shown, printed, flags), (
+        f"{page_id(page)}:{block.line} prints\n{printed}\nand the page shows\n"
+        f"{block.shown}"
+    )
+
+
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("page", with_blocks("python", "console"), ids=page_id)
+def test_a_page_does_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with module_for(page) as module:
+        for block in blocks_of(page.read_text("utf-8")):
+            if block.language == "python":
+                assert_shown(page, block, run_python(block, page, module))
+            elif block.language == "console" and block.shown is not None:
+                assert_shown(page, block, run_console(block))
+
+
+# ------------------------------------------------------------- commands and links
+
+
+def test_commands_and_options_of_the_pages_exist() -> None:
+    group = typer.main.get_group(app)
+    checked = 0
+    for page in PAGES:
+        for block in blocks_of(page.read_text("utf-8")):
+            if block.language != "console":
+                continue
+            for line in commands_of(block):
+                checked += 1
+                words = shlex.split(line, comments=True)[1:]
+                command = group if words[0].startswith("-") else None
+                command = command or group.commands[words[0]]
+                known = {
+                    option for param in command.params for option in param.opts
+                } | {"--help"}
+                for word in words:
+                    if word.startswith("-") and word != "-":
+                        assert word.split("=")[0] in known, f"{page}: {line}"
+    assert checked
+
+
+def headings_of(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them."""
+    text = FENCE.sub("", page.read_text("utf-8"))
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+        for title in HEADING.findall(text)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        if re.match(r"\w+:", target):
+            continue
+        where, _, anchor = target.partition("#")
+        there = (page.parent / where) if where else page
+        assert there.exists(), f"{page_id(page)} links to {target}, which is not there"
+        if anchor:
+            assert anchor in headings_of(there), f"{page_id(page)}: no {target}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, todo = set[Path](), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+            if not re.match(r"\w+:", target):
+                todo.append(page.parent / target.partition("#")[0])
+    lost = {page.resolve() for page in PAGES} - reached
+    assert not lost, f"no page leads to {sorted(map(page_id, lost))}"
