@@ -13,7 +13,8 @@ import enum
 import heapq
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 import trio
@@ -58,7 +59,7 @@ class Slot:
       on_overdue: called when a cut worker is still there after the grace.
     """
 
-    __slots__ = ("deadline", "fired", "on_overdue", "queued", "scope")
+    __slots__ = ("_shields", "deadline", "fired", "on_overdue", "queued", "scope")
 
     def __init__(self, on_overdue: Callable[[], None]) -> None:
         self.deadline = _NEVER
@@ -66,6 +67,7 @@ class Slot:
         self.fired: Cut | None = None
         self.scope = trio.CancelScope(shield=True)
         self.on_overdue = on_overdue
+        self._shields: list[trio.CancelScope] = []
 
     def renew(self) -> trio.CancelScope:
         """Forget a fired scope and return a fresh one to enter."""
@@ -74,12 +76,24 @@ class Slot:
         self.scope = trio.CancelScope(shield=True)
         return self.scope
 
+    @contextmanager
+    def shield(self) -> Generator[None]:
+        """Shield a block from all scopes around it but this slot's own cut."""
+        with trio.CancelScope(shield=True) as scope:
+            self._shields.append(scope)
+            try:
+                yield
+            finally:
+                self._shields.remove(scope)
+
     def cut(self, reason: Cut, watchdog: Watchdog) -> None:
         """Cancel what is in hand, once; the grace begins now."""
         if self.fired is not None:
             return
         self.fired = reason
         self.scope.cancel(reason.value)
+        for shield in self._shields:
+            shield.cancel(reason.value)
         self.deadline = watchdog.now() + watchdog.grace
         if self.deadline < self.queued:
             watchdog.push(self)

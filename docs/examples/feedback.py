@@ -71,8 +71,8 @@ class Reply(msgspec.Struct, frozen=True):
 @step(retry=QUICK)
 async def extract(context: Context[Feedback], attempt: Attempt[Teams]) -> Extraction:
     """Extract; an answer that cannot be used goes back, with what is wrong with it."""
-    text, reader = context.input.text, attempt.models["reader"]
-    return (await reader.complete(text, output=Extraction)).value
+    reader = attempt.models["reader"]
+    return (await reader.complete(context.input.text, output=Extraction)).value
 
 
 @step(retry=QUICK)
@@ -127,9 +127,10 @@ async def run_all() -> tuple[tuple[Feedback, RunResult[Reply]], ...]:
     """Run the workflow over all messages."""
     messages = msgspec.json.Decoder(Feedback).decode_lines(MESSAGES.read_bytes())
     mix, chance = FaultMix(malformed=0.33), random.Random(7)
-    local = {"reader": LocalModel(read, takes="request")}
-    local["sorter"] = LocalModel(sort, takes="request")
-    models = {name: with_faults(local[name], mix, chance) for name in local}
+    models = {
+        name: with_faults(LocalModel(answer, takes="request"), mix, chance)
+        for name, answer in (("reader", read), ("sorter", sort))
+    }
     async with Runtime(feedback, models=models, deps=TEAMS) as runtime:
         results = [r async for r in runtime.run_many(feedback, messages)]
     return tuple(zip(messages, results, strict=True))
@@ -141,10 +142,9 @@ def main() -> None:
     for message, run in ended:
         print(f"{message.text}\n    {run.value.urgency}: {run.value.text}")
     right = sum(message.urgency is run.value.urgency for message, run in ended)
-    calls = sum(run.usage.calls for _, run in ended)
-    mended = calls - sum(1 + len(run.value.issues) for _, run in ended)
+    mended = sum(r.usage.calls - 1 - len(r.value.issues) for _, r in ended)
     print(f"\n{len(ended)} runs completed, and the urgency is right in {right}.")
-    print(f"{calls} model calls, {mended} of them to have an answer mended.")
+    print(f"{mended} model calls more than needed, to have answers mended.")
 
 
 if __name__ == "__main__":

@@ -140,8 +140,7 @@ def main() -> None:
     decided, right = Counter[str](), Counter[str]()
     for message, said in zip(messages, verdicts, strict=True):
         decided[said.tier] += 1
-        hold = Category.SECURITY in message.gold.categories
-        right[said.tier] += said.held is hold
+        right[said.tier] += said.held is (Category.SECURITY in message.gold.categories)
     for tier, count in decided.items():
         print(f"{tier:10} decided {count:3} of 200, {right[tier]:3} of them rightly")
 

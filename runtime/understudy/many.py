@@ -42,7 +42,8 @@ class ManyRuns(Generic[Out_co]):
         ordered: bool,
         cancel: Callable[[Run], None],
     ) -> None:
-        self._start = start
+        # Each input comes from the inputs that *start* was made for.
+        self._start = cast("Callable[[object, Callable[[], None]], Run]", start)
         self._inputs = _as_async(inputs)
         self._concurrency = concurrency
         self._ordered = ordered
@@ -75,9 +76,10 @@ class ManyRuns(Generic[Out_co]):
     async def aclose(self) -> None:
         """Cancel the runs that are under way, and wait until they are over."""
         self._more = False
-        for run in self._pending:
+        # Copies: a run that ends takes itself out of the line.
+        for run in tuple(self._pending):
             self._cancel(run)
-        for run in self._pending:
+        for run in tuple(self._pending):
             await run.on_end.wait()
         self._pending.clear()
         self._done.clear()
@@ -114,15 +116,25 @@ class ManyRuns(Generic[Out_co]):
 
         def ended() -> None:
             self._under_way -= 1
-            if not self._ordered and made:
-                self._pending.remove(made[0])
-                self._done.append(made[0])
+            if made:
+                self._over(made[0])
             self._changed.set()
 
         self._under_way += 1
-        run = self._start(cast("In", given), ended)
+        try:
+            run = self._start(given, ended)
+        except BaseException:
+            self._under_way -= 1
+            raise
         made.append(run)
         self._pending.append(run)
+        if run.on_end.is_set():
+            self._over(run)
+
+    def _over(self, run: Run) -> None:
+        if not self._ordered:
+            self._pending.remove(run)
+            self._done.append(run)
 
     def _next_finished(self) -> Run | None:
         if not self._ordered:

@@ -49,7 +49,11 @@ from understudy_protocols.supervision import (
     Strategy,
     SupervisorSpec,
 )
-from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
+from understudy_protocols.supervision_records import (
+    LifeState,
+    SupervisionEvent,
+    TreeSnapshot,
+)
 
 I = TypeVar("I")
 O = TypeVar("O")
@@ -120,6 +124,8 @@ class Runtime(Generic[D]):
         self._calm = trio.Event()
         watchdog = Watchdog(trio.current_time, kill_timeout)
         self._flow = Flow(watchdog, self._settled)
+        self._flow.on_paused = lambda: self._calm.set()
+        self._on_supervision = on_supervision
         self._hosted: dict[int, Hosted] = {}
         for workflow in cast("tuple[AnyWorkflow, ...]", workflows):
             if id(workflow) not in self._hosted:
@@ -128,7 +134,7 @@ class Runtime(Generic[D]):
         self._system = ActorSystem(
             self._root_spec(watchdog),
             random=self._random,
-            on_event=on_supervision,
+            on_event=self._watch_tree,
             kill_timeout=kill_timeout,
         )
 
@@ -340,6 +346,7 @@ class Runtime(Generic[D]):
     async def __aenter__(self) -> Self:
         self._flow.enter_system()
         await self._system.__aenter__()
+        self._door.shut = None
         return self
 
     async def __aexit__(
@@ -348,7 +355,7 @@ class Runtime(Generic[D]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
-        self._door.shut = True
+        self._door.shut = "it is stopping"
         error = exc
         if error is None:
             try:
@@ -359,9 +366,8 @@ class Runtime(Generic[D]):
             self._cancel(run)
         kind = None if error is None else type(error)
         try:
-            await self._system.__aexit__(
-                kind, error, error and error.__traceback__
-            )
+            trace = None if error is None else error.__traceback__
+            await self._system.__aexit__(kind, error, trace)
         finally:
             self._bury()
         if error is not None and error is not exc:
@@ -469,6 +475,21 @@ class Runtime(Generic[D]):
             self._flow.arm_expiry(run, now + left)
         return run
 
+    def _watch_tree(self, event: SupervisionEvent) -> None:
+        if event.path == self._system.name and event.state is LifeState.CRASHED:
+            self._root_ended(event.cause)
+        if self._on_supervision is not None:
+            self._on_supervision(event)
+
+    def _root_ended(self, cause: BaseException | None) -> None:
+        """The root gave up: nothing runs any more, and nobody else would say so."""
+        self._door.shut = "it has failed"
+        for run in self._door.unfinished():
+            if cause is None or isinstance(cause, Exception):
+                self._flow.finish(run, RunStatus.FAILED, failure=_down(cause))
+            else:
+                self._cancel(run)  # what ends the process is no failure of ours
+
     def _settled(self, run: Run) -> None:
         if self._door.live.get(run.id) is run:
             self._door.leave(run)
@@ -503,13 +524,14 @@ class Runtime(Generic[D]):
     def _bury(self) -> None:
         """End what the actors did not live to end."""
         for run in self._door.unfinished():
-            self._flow.finish(
-                run,
-                RunStatus.FAILED,
-                failure=Failure.of(Cause.DOWN, "the runtime failed"),
-            )
+            self._flow.finish(run, RunStatus.FAILED, failure=_down(None))
             if not run.on_end.is_set():
                 self._settled(run)
+
+
+def _down(cause: BaseException | None) -> Failure:
+    causes = () if cause is None else (Failure.from_error(cause),)
+    return Failure.of(Cause.DOWN, "the runtime failed", causes=causes)
 
 
 def _same_run(run: Run, frozen: object) -> Run:
@@ -523,7 +545,7 @@ def _same_run(run: Run, frozen: object) -> Run:
 def _open_pause(run: Run, pause: str) -> Answerable:
     if pause in run.pauses:
         return run.pauses[pause]
-    named = [key for key in run.pauses if key.split("#")[0].rsplit("/", 1)[-1] == pause]
+    named = [key for key, one in run.pauses.items() if pause in (one.name, one.path)]
     if len(named) == 1:
         return run.pauses[named[0]]
     there = ", ".join(run.pauses) or "none"

@@ -112,9 +112,7 @@ async def greet(context: Context[str], attempt: Attempt[str]) -> str:
     return f"{attempt.deps}, {context.input}"
 
 
-approved = sequence(
-    plain_text, pause("approval", output=str), name="approved"
-)
+approved = sequence(plain_text, pause("approval", output=str), name="approved")
 approved_in_time = sequence(
     plain_text,
     pause("approval", output=str, timeout=0.01, default="silence"),

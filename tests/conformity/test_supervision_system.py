@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 
 import pytest
@@ -373,6 +373,15 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C be heard, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ctrl_c_in_a_childs_code_is_an_ordered_stop(seed: int) -> None:
     async def main() -> None:
@@ -398,6 +407,7 @@ def test_ctrl_c_in_a_childs_code_is_an_ordered_stop(seed: int) -> None:
     run(main, seed)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ctrl_c_during_the_stop_cuts_everything(first: bool, seed: int) -> None:

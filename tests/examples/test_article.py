@@ -5,7 +5,15 @@ from __future__ import annotations
 import article as example
 import pytest
 
-from understudy import Context, RunResult, Runtime, Workflow, sequence, step
+from understudy import (
+    Context,
+    OrchestrationState,
+    RunResult,
+    Runtime,
+    Workflow,
+    sequence,
+    step,
+)
 from understudy.testing import run_seeded
 from understudy_protocols.errors import MissingInputError
 
@@ -66,16 +74,32 @@ def test_a_needed_output_that_is_missing_is_refused_before_anything_runs() -> No
         Runtime(sequence(example.research, example.collect))
 
 
-def test_the_moment_of_acceptance_and_the_id_stay_the_same_through_all_steps() -> None:
-    first, second = run(example.article, "task"), run(example.article, "task")
-    assert first.created_at.utcoffset() is not None
-    assert first.run_id == second.run_id or first.created_at <= second.created_at
-    assert [step.path for step in first.steps] == [
-        "collect",
-        "research",
-        "outline",
-        "write",
-    ]
+def test_the_moment_of_acceptance_is_aware_and_survives_every_step() -> None:
+    seen: list[OrchestrationState] = []
+
+    class Note:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def execute(
+            self, state: OrchestrationState
+        ) -> OrchestrationState:
+            seen.append(state)
+            return state.with_output(self.name, len(seen))
+
+        def should_execute(self, state: OrchestrationState) -> bool:
+            return True
+
+    async def main() -> RunResult[object]:
+        noted = sequence(Note("a"), Note("b"), Note("c"))
+        async with Runtime(noted) as runtime:
+            return await runtime.run(noted, {})
+
+    result = run_seeded(main, seed=1)
+    assert len(seen) == 3
+    assert {state.created_at for state in seen} == {result.created_at}
+    assert {state.task_id for state in seen} == {result.run_id}
+    assert result.created_at.utcoffset() is not None
 
 
 def test_a_topic_that_no_document_mentions_gives_an_article_without_chapters() -> None:

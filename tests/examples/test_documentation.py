@@ -109,12 +109,18 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def module_for(page: Path) -> Iterator[ModuleType]:
-    """Give a page a module of its own, as classes look up theirs."""
+    """Give a page a module of its own, and forget what it imports from its files."""
     module = ModuleType(f"page_{page.stem.replace('-', '_')}")
+    here = str(Path.cwd())
     sys.modules[module.__name__] = module
+    sys.path.insert(0, here)
     try:
         yield module
     finally:
+        sys.path.remove(here)
+        for name, loaded in list(sys.modules.items()):
+            if str(getattr(loaded, "__file__", None)).startswith(here):
+                del sys.modules[name]
         del sys.modules[module.__name__]
 
 
@@ -138,7 +144,7 @@ def run_python(block: Block, page: Path, module: ModuleType) -> str:
 
 def run_console(block: Block) -> str:
     printed = ""
-    for line in commands_of(block):
+    for line in commands_of(block, "understudy ", "pytest "):
         done = subprocess.run(
             [sys.executable, "-m", *shlex.split(line)],
             stdout=subprocess.PIPE,
@@ -151,9 +157,9 @@ def run_console(block: Block) -> str:
     return printed
 
 
-def commands_of(block: Block) -> list[str]:
+def commands_of(block: Block, *programs: str) -> list[str]:
     joined = block.code.replace("\\\n", " ")
-    return [line for line in joined.splitlines() if line.startswith("understudy ")]
+    return [line for line in joined.splitlines() if line.startswith(programs)]
 
 
 def assert_shown(page: Path, block: Block, printed: str) -> None:
@@ -191,7 +197,7 @@ def test_commands_and_options_of_the_pages_exist() -> None:
         for block in blocks_of(page.read_text("utf-8")):
             if block.language != "console":
                 continue
-            for line in commands_of(block):
+            for line in commands_of(block, "understudy "):
                 checked += 1
                 words = shlex.split(line, comments=True)[1:]
                 command = group if words[0].startswith("-") else None

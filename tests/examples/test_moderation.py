@@ -11,7 +11,6 @@ import trio
 from understudy import RunResult, Runtime, sequence
 from understudy.demo.labels import Category
 from understudy.demo.messages import DATA, shipped_messages
-from understudy.models import ScriptedModel
 from understudy.models.linear import LinearClassifier
 from understudy.models.local import LocalModel
 from understudy.testing import run_seeded
@@ -94,14 +93,13 @@ def test_an_answer_of_another_shape_fails_the_run_by_name_and_is_no_traceback() 
 
 def test_outputs_of_the_tiers_cannot_be_changed_afterwards() -> None:
     said = run("my wallet was stolen").outputs["quick_filter"]
+    assert said == {"passed": False, "confidence": "high"}
     assert isinstance(said, Mapping)
-    assert dict(said) == {"passed": False, "confidence": "high"}
     with pytest.raises(TypeError):
         said["passed"] = True  # type: ignore[index]  # the mistake
 
 
 def test_two_runs_of_one_text_are_two_runs() -> None:
-    assert run("hello there").run_id is not None
     texts = ["the same text", "the same text"]
 
     async def main() -> set[str]:
@@ -112,8 +110,3 @@ def test_two_runs_of_one_text_are_two_runs() -> None:
             }
 
     assert len(run_seeded(main, seed=1)) == 2
-
-
-def test_the_last_tier_may_be_any_model() -> None:
-    scripted = ScriptedModel([example.Judged(True, "it says so", 4)])
-    assert scripted.name == "scripted"

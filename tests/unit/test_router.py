@@ -132,8 +132,8 @@ def test_objects_with_execute_and_should_execute_can_be_a_route() -> None:
 def test_a_subclass_may_override_route_as_in_older_programs() -> None:
     class ByTopic(Router):
         def route(self, state: OrchestrationState[object]) -> str:
-            assert isinstance(state.inputs, Mapping)
-            return str(state.inputs["topic"])
+            inputs = cast("Mapping[str, object]", state.inputs)
+            return str(inputs["topic"])
 
     router = ByTopic()
     router.add_route("simple", quick)

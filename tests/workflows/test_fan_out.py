@@ -15,15 +15,18 @@ from understudy import (
     FrozenMap,
     Outcome,
     RunStatus,
+    Runtime,
     all_of,
     best_effort,
     each,
     first_success,
     parallel,
     quorum,
+    repeat,
     sequence,
     step,
 )
+from understudy.testing import run_seeded
 from understudy.workflows.joins import Join
 
 
@@ -339,25 +342,49 @@ def test_a_lost_branch_ends_what_it_had_split_into() -> None:
 
 def test_losers_that_wait_in_a_mailbox_leave_room_for_later_rounds() -> None:
     """The mailbox is sized for the messages that are wanted, not for dead ones."""
-    from understudy import Runtime, repeat
-    from understudy.testing import run_seeded
 
     @step(max_concurrent=1)
     async def slow(context: Context[str]) -> str:
-        if context.input == "hog":
-            await trio.sleep(100)
+        await trio.sleep(20.0)
         return "slow"
 
-    race = parallel(slow, gives("fast", after=0.1), join=first_success(), name="race")
+    @step
+    async def fast(context: Context[str]) -> str:
+        await trio.sleep(19.0 if context.input == "hog" else 0.1)
+        return "fast"
+
+    race = parallel(slow, fast, join=first_success(), name="race")
     workflow = repeat(race, until=lambda value: False, max_rounds=10)
 
     async def main() -> None:
-        async with Runtime(workflow, slow, max_runs=2) as runtime:
+        async with Runtime(workflow, max_runs=2) as runtime:
             hog = await runtime.submit(workflow, "hog")
             await trio.sleep(0.05)
             result = await runtime.run(workflow, "other")
             assert result.value["fast"].value == "fast"
+            assert result.duration < 2
             hog.cancel()
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_runs_that_were_cancelled_in_a_mailbox_leave_room_for_others() -> None:
+    @step(max_concurrent=1)
+    async def slow(context: Context[str]) -> str:
+        await trio.sleep(20.0)
+        return "slow"
+
+    async def main() -> None:
+        async with Runtime(slow, max_runs=2) as runtime:
+            hog = await runtime.submit(slow, "hog")
+            await trio.sleep(0.05)
+            for _ in range(20):
+                other = await runtime.submit(slow, "other")
+                other.cancel()
+                assert (await other.result()).status is RunStatus.CANCELLED
+            assert (await runtime.run(slow, "last")).value == "slow"
+            assert (await hog.result()).value == "slow"
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -302,6 +302,9 @@ def _execute(spec: JobSpec, runtime: Runtime[Never]) -> int:
 def _close(spec: JobSpec, ended: Ended) -> int:
     """Say how the job ended, and return the exit code."""
     tally = ended.tally
+    if ended.misuse:
+        _say(f"understudy: {ended.misuse}")
+        return EXIT_MISUSE
     if not ended.stopped:
         _say(tally.sentence(ended.elapsed, spec.output.name))
         return EXIT_FAILED if tally.others else 0

@@ -45,8 +45,7 @@ def opening(console: Console, runs: int, mix: FaultMix, seed: int) -> None:
         "of a model, then each as a run of an orchestrated workflow.",
         f"[yellow]Injected faults[/] in {mix.total:.0%} of model calls (seed {seed}):",
         f"{parts}.",
-        "No network, no API key: the models are rules and two classifiers, fitted "
-        "on",
+        "No network, no API key: the models are rules and two classifiers, fitted on",
         "other messages.",
         "",
         sep="\n",

@@ -42,7 +42,10 @@ def box(title: str, facts: str, look: Look, tip: str, *, icon: bool = False) -> 
     if icon:
         left = middle + mark / 2 - text_width(title, TITLE, bold=True) / 2 - 12
         top = 10.0 if facts else 12.0
-        shapes += [Rect(left + step, top, 3, 10, look, radius=1, part="solid") for step in (0.0, 5.0)]
+        shapes += [
+            Rect(left + step, top, 3, 10, look, radius=1, part="solid")
+            for step in (0.0, 5.0)
+        ]
     return Block(width, height, middle, tuple(shapes))
 
 

@@ -19,14 +19,14 @@ class Door:
 
     Attributes:
       live: all runs that are not over, by id, those that wait included.
-      shut: no further run is let in.
+      shut: why no run is let in now; None if the door is open.
     """
 
     def __init__(self, max_runs: int, max_waiting: int) -> None:
         self.max_runs = max_runs
         self.max_waiting = max_waiting
         self.live: dict[str, Run] = {}
-        self.shut = False
+        self.shut: str | None = "it has not been started"
         self._inside = 0
         self._line: WaitingLine[Run] = WaitingLine()
 
@@ -41,8 +41,8 @@ class Door:
         Raises:
           AdmissionError: the door is shut, or the line is full.
         """
-        if self.shut:
-            raise AdmissionError("the runtime is stopping", 0)
+        if self.shut is not None:
+            raise AdmissionError(f"the runtime takes none: {self.shut}", 0)
         if self._inside >= self.max_runs and len(self._line) >= self.max_waiting:
             raise AdmissionError(
                 f"{self._inside} runs are under way and {len(self._line)} wait",

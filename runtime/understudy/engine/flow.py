@@ -7,6 +7,7 @@ the next place in the same breath, and no task coordinates.
 from __future__ import annotations
 
 import contextvars
+import math
 from collections.abc import Callable
 
 import trio
@@ -25,6 +26,10 @@ Skip = Callable[[Strand, OrchestrationState[object]], None]
 """What follows a node that did not run."""
 
 
+def _nobody_waits() -> None:
+    return None
+
+
 class Flow:
     """The services that all nodes of a runtime share.
 
@@ -35,6 +40,7 @@ class Flow:
     Attributes:
       now: the clock; seconds.
       context: the context that the runtime was entered in.
+      on_paused: called when all of a run has come to wait for somebody.
       observers: called with every event; checked before an event is made.
     """
 
@@ -43,6 +49,7 @@ class Flow:
         self.now = watchdog.now
         self.context = contextvars.copy_context()
         self.on_settled = on_settled
+        self.on_paused: Callable[[], None] = _nobody_waits
         self.observers: list[Callable[[RunEvent], None]] = []
 
     def enter_system(self) -> None:
@@ -159,28 +166,37 @@ class Flow:
 
     def arm_expiry(self, run: Run, at: float) -> None:
         """Let the run be over at a time that no pause puts off."""
+        if at <= self.now():
+            self.expire(run)
+            return
         run.hard_expiry = self.watchdog.call_at(at, lambda: self.expire(run))
 
     def arm(self, run: Run) -> None:
         """Set the watchdog on the run's deadline."""
-        if run.deadline != float("inf"):
+        if run.deadline <= self.now():
+            # Now, and not by a timer: nothing of it is to be begun.
+            self.expire(run)
+        elif run.deadline != math.inf and run.remaining is None:
             run.expiry = self.watchdog.call_at(run.deadline, lambda: self.expire(run))
 
     def stop_clock(self, run: Run) -> None:
         """Let no active time pass while the whole run waits for somebody."""
+        # A run may wait before its deadline was armed, at its very first node.
+        if run.deadline != math.inf:
+            run.remaining = run.deadline - self.now()
         if run.expiry is not None:
             run.expiry.cancel()
             run.expiry = None
-            run.remaining = run.deadline - self.now()
         run.become(RunStatus.PAUSED)
+        self.on_paused()
 
     def start_clock(self, run: Run) -> None:
         """Let active time pass again."""
+        run.become(RunStatus.RUNNING)
         if run.remaining is not None:
             run.deadline = self.now() + run.remaining
             run.remaining = None
             self.arm(run)
-        run.become(RunStatus.RUNNING)
 
     # --- events ------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class Surroundings(Protocol):
 class AttemptPost:
     """See `understudy.workflows.attempt.Post`."""
 
-    __slots__ = ("_message", "_op", "_runtime", "_worker")
+    __slots__ = ("_message", "_op", "_outside", "_runtime", "_worker")
 
     def __init__(
         self, runtime: Surroundings, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
@@ -56,6 +56,8 @@ class AttemptPost:
         self._op = op
         self._message = message
         self._worker = worker
+        # Requests and waits under way: a step may have several at once.
+        self._outside = 0
 
     @property
     def key(self) -> str:
@@ -112,11 +114,15 @@ class AttemptPost:
 
     def bound_request(self) -> None:
         """Suspend the bound on the step's own code."""
+        self._outside += 1
         # The step's own deadline still holds, and is at most an early look away.
         self._arm(self._message.due)
 
     def bound_body(self) -> None:
         """Set the bound on the step's own code again."""
+        self._outside -= 1
+        if self._outside:
+            return
         bound = self._op.flow.now() + self._op.step.retry.timeout_seconds
         self._arm(min(bound, self._message.due))
 
@@ -130,11 +136,22 @@ class AttemptPost:
                 path=self._op.path,
                 detail=f"{why}, {delay:.3g} s",
             )
+        worker = self._worker
         self.bound_request()
-        self._worker.lend_permit()
-        await trio.sleep(delay)
-        await self._worker.regain_permit()
-        self.bound_body()
+        if self._outside == 1:
+            worker.lend_permit()
+        try:
+            await trio.sleep(delay)
+            await worker.regain_permit()
+        except trio.Cancelled:
+            if worker.slot.fired is None:
+                # A scope of the step's own ended the wait: the step goes on, and
+                # not without a permit.
+                with worker.slot.shield():
+                    await worker.regain_permit()
+            raise
+        finally:
+            self.bound_body()
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in the run's budget."""

@@ -24,7 +24,7 @@ from understudy.workflows.step import StatefulStep
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
-from understudy_protocols.retry import Retry, decide
+from understudy_protocols.retry import NEVER_RETRIED, Retry, decide
 from understudy_protocols.usage import Usage
 
 _NEVER = math.inf
@@ -332,7 +332,9 @@ class StepWork:
         number, attempts, usage = _drawn(message)
         if not op.step.replay_safe:
             failure = self._unknown(failure)
-        elif number < op.step.retry.max_attempts:
+        elif (
+            number < op.step.retry.max_attempts and failure.cause not in NEVER_RETRIED
+        ):
             record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
             if op.flow.observers:
                 op.flow.tell(

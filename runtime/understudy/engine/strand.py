@@ -58,6 +58,16 @@ class Answerable(Waiting, Protocol):
     """An open pause."""
 
     @property
+    def name(self) -> str:
+        """The name of its node."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where its node stands in the workflow."""
+        ...
+
+    @property
     def output(self) -> object:
         """The type that the answer must have."""
         ...

@@ -30,6 +30,7 @@ from understudy.budgets import Hold
 from understudy.models.structured import decode, schema_of
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MESSAGE_OVERHEAD = 16
 """Tokens that a provider may add around each message; a bound, not a guess."""
@@ -99,7 +100,7 @@ class CallScope(Protocol):
         ...
 
 
-class Completion(msgspec.Struct, Generic[T], frozen=True):
+class Completion(msgspec.Struct, Generic[T_co], frozen=True):
     """What came of a call.
 
     Args:
@@ -109,7 +110,7 @@ class Completion(msgspec.Struct, Generic[T], frozen=True):
       mended: whether the reply's text was mended here before it could be read.
     """
 
-    value: T
+    value: T_co
     reply: ModelReply
     repairs: int
     mended: bool
@@ -200,12 +201,23 @@ class BoundModel:
         """Return a complete reply, having tried again where that can help."""
         while True:
             started = self._scope.now()
-            hold = self._scope.reserve(self._worst(request))
+            hold = self._reserved(request, started)
             answer = await self._once(request, hold)
             if isinstance(answer, ModelReply):
                 return answer
             error, usage = answer
             await self._go_on_after(error, started, usage)
+
+    def _reserved(self, request: ModelRequest, started: float) -> Hold:
+        """Put the worst case of *request* aside; a refusal is final."""
+        scope = self._scope
+        try:
+            return scope.reserve(self._worst(request))
+        except StepError as error:
+            failure = Failure.from_error(error, where=self.name)
+            scope.failed_in_place(failure, started, NO_USAGE)
+            scope.final(error)
+            raise
 
     async def _once(
         self, request: ModelRequest, hold: Hold

@@ -6,7 +6,6 @@ is mended here, and said to have been; anything else is for the model to mend.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from typing import Generic, TypeVar, cast
@@ -17,7 +16,8 @@ from understudy_protocols.failures import Cause, ModelError
 T = TypeVar("T")
 
 _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)```", re.DOTALL)
-_COMMA = re.compile(r",(\s*[}\]])")
+# A text in quotes is matched whole, so that nothing is taken out of it.
+_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 
 
 class Decoded(msgspec.Struct, Generic[T], frozen=True):
@@ -53,10 +53,14 @@ def decode(text: str, kind: type[T]) -> Decoded[T]:
     ) from first
 
 
-@functools.cache
 def schema_of(kind: type) -> Mapping[str, object]:
     """Return the JSON schema of *kind*."""
-    return cast("Mapping[str, object]", msgspec.json.schema(kind))
+    if kind not in _schemas:
+        _schemas[kind] = cast("Mapping[str, object]", msgspec.json.schema(kind))
+    return _schemas[kind]
+
+
+_schemas: dict[type, Mapping[str, object]] = {}
 
 
 def _strict(text: str, kind: type[T]) -> T:
@@ -64,6 +68,10 @@ def _strict(text: str, kind: type[T]) -> T:
         return msgspec.json.decode(text, type=kind)
     except UnicodeEncodeError as error:
         raise msgspec.DecodeError("the text has half a character in it") from error
+    except (msgspec.DecodeError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the type's own code refused the value
+        raise msgspec.ValidationError(f"{type(error).__name__}: {error}") from error
 
 
 def _candidates(text: str) -> list[str]:
@@ -73,4 +81,8 @@ def _candidates(text: str) -> list[str]:
         start, end = text.find(opening), text.rfind(closing)
         if 0 <= start < end:
             found.append(text[start : end + 1])
-    return [*found, *(_COMMA.sub(r"\1", candidate) for candidate in [text, *found])]
+    return [*found, *(_COMMA.sub(_kept, candidate) for candidate in [text, *found])]
+
+
+def _kept(match: re.Match[str]) -> str:
+    return match[1] or ""

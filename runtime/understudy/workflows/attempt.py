@@ -105,7 +105,7 @@ class Attempt(Generic[Deps_co]):
     def __init__(self, post: Post, number: int) -> None:
         self._post = post
         self._models: BoundModels | None = None
-        self._final: BaseException | None = None
+        self._final: tuple[BaseException, ...] = ()
         self._calls = 0
         self.number = number
         self.failures: tuple[AttemptRecord, ...] = ()
@@ -165,8 +165,14 @@ class Attempt(Generic[Deps_co]):
         await self._post.wait(delay, why)
 
     def is_final(self, error: BaseException) -> bool:
-        """Whether a model call gave up with *error*, so that nothing is repeated."""
-        return self._final is error
+        """Whether a model call gave up with *error*, so that nothing is repeated.
+
+        A nursery of the step's own may have put a group around it.
+        """
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            return any(self.is_final(one) for one in group.exceptions)
+        return any(error is one for one in self._final)
 
     # What model calls need; see `understudy.models.bound.CallScope`.
 
@@ -216,4 +222,4 @@ class Attempt(Generic[Deps_co]):
 
     def final(self, error: BaseException) -> None:
         """Take note that *error* is the last word of a call."""
-        self._final = error
+        self._final = (*self._final, error)

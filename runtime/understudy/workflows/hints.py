@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import types
@@ -78,10 +79,18 @@ def _plain(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def _closure_of(target: Callable[..., object]) -> dict[str, object]:
+    """Return the names of the surroundings that *target* refers to, where set."""
     inner = target.__func__ if inspect.ismethod(target) else target
     if not inspect.isfunction(inner):
         return {}
-    return dict(inspect.getclosurevars(inner).nonlocals)
+    names: dict[str, object] = {}
+    for name, cell in zip(
+        inner.__code__.co_freevars, inner.__closure__ or (), strict=True
+    ):
+        # Decorated before its surroundings are complete, it may refer to more.
+        with contextlib.suppress(ValueError):
+            names[name] = cell.cell_contents
+    return names
 
 
 def _one_by_one(

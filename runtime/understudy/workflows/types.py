@@ -42,9 +42,9 @@ def fits(given: object, wanted: object) -> bool:
 
 def narrower(one: object, other: object) -> object | None:
     """Return the type that satisfies both, or None if neither does."""
-    if one is UNDECLARED:
+    if one is UNDECLARED or one is object:
         return other
-    if other is UNDECLARED:
+    if other is UNDECLARED or other is object:
         return one
     if fits(one, other):
         return one

@@ -1,0 +1,115 @@
+"""The command line as a process of its own: signals, limits, pipes, import."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+Flow = Callable[[str], str]
+UNDERSTUDY = (sys.executable, "-m", "understudy")
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_much_was_not_run(
+    flow: Flow, tmp_path: Path
+) -> None:
+    given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    given.write_text("".join(f"{n}\n" for n in range(10)))
+    words = ["run", flow("hang_after_three"), str(given), "-o", str(out)]
+
+    with subprocess.Popen(
+        [*UNDERSTUDY, *words, "--concurrency", "2"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        # Both that can be under way hang, so the first three are finished.
+        assert [process.stderr.readline() for _ in range(2)] == ["hanging\n"] * 2
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert err == (
+        f"understudy: interrupted: 3 runs finished (kept in {out}), 7 not run\n"
+    )
+    assert [json.loads(line)["value"] for line in out.read_text().splitlines()] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_a_pipe_that_says_nothing_does_not_keep_ctrl_c_from_working(
+    flow: Flow, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    words = ["run", flow("hang_after_three"), "-", "-o", str(out)]
+
+    with subprocess.Popen(
+        [*UNDERSTUDY, *words],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("1\n3\n")
+        process.stdin.flush()
+        assert process.stderr.readline() == "hanging\n"
+        process.send_signal(signal.SIGTERM)
+        err = process.stderr.read()
+        process.wait(timeout=60)
+
+    assert process.returncode == 143
+    assert "terminated: 1 run finished" in err
+    assert "at least 1 not run" in err
+    assert json.loads(out.read_text())["value"] == 1
+
+
+def test_a_file_at_its_limit_ends_with_a_whole_line_and_the_rest_is_elsewhere(
+    flow: Flow, tmp_path: Path
+) -> None:
+    given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    given.write_text("".join(f"{n}\n" for n in range(200)))
+    limit = 20_000
+
+    ended = subprocess.run(
+        [*UNDERSTUDY, "run", flow("big"), str(given), "-o", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"TMPDIR": "/dev/shm", "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+
+    assert ended.returncode == 1
+    assert f"cannot write to {out} (File too large)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    content = out.read_bytes()
+    assert content.endswith(b"\n")
+    assert limit - 3_000 < len(content) <= limit
+    lines = [json.loads(line)["line"] for line in content.splitlines()]
+    assert lines == list(range(1, len(lines) + 1))
+
+
+def test_version_and_help_say_so_without_the_progress_bar_being_loaded() -> None:
+    code = (
+        "import sys; from understudy.cli.main import main; "
+        "assert main(['--version']) == 0 and main([]) == 0; "
+        "sys.exit('rich' in sys.modules)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("understudy 0.")
+    assert "Usage: understudy" in ended.stdout
