@@ -73,7 +73,7 @@ def as_json(
     }
 
 
-def _claim_as_json(claim: Claim, outcome: Outcome) -> dict[str, object]:
+def _claim_as_json(claim: Claim, outcome: Outcome) -> Mapping[str, object]:
     return attrs.asdict(claim) | attrs.asdict(outcome) | {"verdict": outcome.verdict}
 
 

@@ -8,7 +8,7 @@ The garbage collector is on, as the host has it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -89,7 +89,7 @@ async def _act_nowait(
 @asynccontextmanager
 async def channel_actors(
     steps: int, in_line: int = 1, *, nowait: bool = False
-) -> AsyncIterator[ChannelActors]:
+) -> AsyncGenerator[ChannelActors]:
     """Keep a chain of actors running for the length of the block."""
     async with trio.open_nursery() as nursery:
         actors = ChannelActors(steps, in_line, nowait=nowait)

@@ -46,6 +46,9 @@ class Claim:
         nothing is promised and it is only shown.
       clock: which clock decides.  The process's own, where all is work; the
         clock on the wall, where waiting is part of it.
+      idle: how long there is nothing to do but wait; seconds.  A time on the
+        wall that is much longer than work and waiting together was taken on a
+        machine that was busy with something else, and decides nothing.
     """
 
     text: str
@@ -53,6 +56,7 @@ class Claim:
     against: str | None = None
     limit: float | None = None
     clock: Literal["cpu", "wall"] = "cpu"
+    idle: float = 0.0
 
 
 @attrs.frozen

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import attrs
 
 from benchmarks.claims import Claim, Row, Unit
 from benchmarks.measure import Figures, Sample
+
+HINDERED = 1.25
+"""A measurement on the wall counts if it took no more than this times its work
+and its waiting; the rest was spent waiting for a processor."""
 
 
 @attrs.frozen
@@ -24,6 +29,8 @@ class Outcome:
       cpu: the median on the process's own clock.
       best: the least of the subject divided by the least of the other.
       limit: the most that *value* may be; None if nothing is promised.
+      pairs: how many measurements decide.
+      discarded: how many do not, since the machine was busy.
     """
 
     value: float
@@ -33,17 +40,46 @@ class Outcome:
     cpu: float
     best: float
     limit: float | None
+    pairs: int
+    discarded: int
 
     @property
     def verdict(self) -> str:
         """Whether the target was met, and if not, by how much it was missed."""
         if self.limit is None:
             return "no target"
+        if self.pairs == 0:
+            return "undecided: busy machine"
         if self.value <= self.limit:
             return "met"
         if self.limit == 0:
             return "MISSED"
         return f"MISSED by {self.value / self.limit - 1:.0%}"
+
+
+@attrs.frozen
+class _Pair:
+    """The subject's sample and the other's, taken one after the other."""
+
+    subject: Sample
+    against: Sample
+
+    @property
+    def cpu(self) -> float:
+        return _quotient(self.subject.cpu, self.against.cpu)
+
+    @property
+    def wall(self) -> float:
+        return _quotient(self.subject.wall, self.against.wall)
+
+    def hindered(self, idle: float) -> bool:
+        return any(
+            sample.wall > HINDERED * (sample.cpu + idle)
+            for sample in (self.subject, self.against)
+        )
+
+
+_ONE = Sample.of(1.0)
 
 
 def judge(claim: Claim, processes: Sequence[Figures]) -> Outcome:
@@ -52,31 +88,36 @@ def judge(claim: Claim, processes: Sequence[Figures]) -> Outcome:
     Samples that were taken one after the other are divided by one another, so
     that noise which lasts longer than a measurement falls on both.
     """
-    wall = [_ratios(claim, figures, "wall") for figures in processes]
-    cpu = [_ratios(claim, figures, "cpu") for figures in processes]
-    deciding = wall if claim.clock == "wall" else cpu
-    medians = [statistics.median(ratios) for ratios in deciding]
-    subject = _least(claim.subject, processes, claim.clock)
-    against = (
-        1.0 if claim.against is None else _least(claim.against, processes, claim.clock)
-    )
+    every = [_pairs(claim, figures) for figures in processes]
+    by_wall = claim.clock == "wall"
+    sound = [
+        [pair for pair in pairs if not (by_wall and pair.hindered(claim.idle))]
+        for pairs in every
+    ]
+    count = sum(map(len, sound))
+    deciding = [pairs for pairs in (sound if count else every) if pairs]
+    ratios = [
+        [pair.wall if by_wall else pair.cpu for pair in pairs] for pairs in deciding
+    ]
+    medians = [statistics.median(of_one) for of_one in ratios]
+    against = 1.0 if claim.against is None else _least(claim, claim.against, processes)
     return Outcome(
-        value=statistics.median(_flat(deciding)),
+        value=statistics.median(_flat(ratios)),
         low=min(medians),
         high=max(medians),
-        wall=statistics.median(_flat(wall)),
-        cpu=statistics.median(_flat(cpu)),
-        best=_quotient(subject, against),
+        wall=statistics.median(pair.wall for pair in _flat(every)),
+        cpu=statistics.median(pair.cpu for pair in _flat(every)),
+        best=_quotient(_least(claim, claim.subject, processes), against),
         limit=claim.limit,
+        pairs=count,
+        discarded=sum(map(len, every)) - count,
     )
 
 
-def _ratios(claim: Claim, figures: Figures, clock: str) -> list[float]:
-    subject = [_read(sample, clock) for sample in figures[claim.subject]]
-    if claim.against is None:
-        return subject
-    against = [_read(sample, clock) for sample in figures[claim.against]]
-    return [_quotient(*pair) for pair in zip(subject, against, strict=True)]
+def _pairs(claim: Claim, figures: Figures) -> list[_Pair]:
+    subject = figures[claim.subject]
+    against = [_ONE] * len(subject) if claim.against is None else figures[claim.against]
+    return [_Pair(*pair) for pair in zip(subject, against, strict=True)]
 
 
 def _quotient(subject: float, against: float) -> float:
@@ -85,15 +126,15 @@ def _quotient(subject: float, against: float) -> float:
     return subject / against if against > 0 else float("inf")
 
 
-def _least(label: str, processes: Sequence[Figures], clock: str) -> float:
-    return min(_read(s, clock) for figures in processes for s in figures[label])
+def _least(claim: Claim, label: str, processes: Sequence[Figures]) -> float:
+    samples = _flat(figures[label] for figures in processes)
+    return min(s.wall if claim.clock == "wall" else s.cpu for s in samples)
 
 
-def _read(sample: Sample, clock: str) -> float:
-    return sample.wall if clock == "wall" else sample.cpu
+_T = TypeVar("_T")
 
 
-def _flat(lists: Iterable[list[float]]) -> list[float]:
+def _flat(lists: Iterable[Iterable[_T]]) -> list[_T]:
     return [value for values in lists for value in values]
 
 

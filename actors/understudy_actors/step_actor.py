@@ -81,7 +81,8 @@ class StepActor(Generic[M]):
         # Tasks that want their worker's permit back, in line.  Nobody waits
         # here while a permit is free.
         self._returning: dict[trio.lowlevel.Task, Worker[M]] = {}
-        self._setting_up = 0
+        # Workers that are not ready yet; each will take a message.
+        self._setting_up: set[Worker[M]] = set()
         self._workers: dict[Worker[M], None] = {}
         self._failure: BaseException | None = None
         self._causes: deque[BaseException] = deque(maxlen=window.intensity + 1)
@@ -162,7 +163,7 @@ class StepActor(Generic[M]):
         if self._idle:
             self._waking = True
             self._grant(self._idle.pop())
-        elif len(self.mailbox):
+        elif len(self.mailbox) > len(self._setting_up):
             self._waking = True
             self._busy += 1
             worker = Worker(self, self._make_work())
@@ -196,13 +197,12 @@ class StepActor(Generic[M]):
     async def _set_up(self, worker: Worker[M]) -> None:
         # This may take long: the messages behind the first one do not wait for it.
         self._waking = False
-        self._setting_up += 1
-        if len(self.mailbox) > self._setting_up:
-            self._wake()
+        self._setting_up.add(worker)
+        self._wake()
         try:
             await self._bounded(worker, worker.work.setup, SETUP_TIMEOUT)
         finally:
-            self._setting_up -= 1
+            self._setting_up.discard(worker)
 
     async def _tear_down(self, worker: Worker[M]) -> None:
         await self._bounded(worker, worker.work.teardown, self._watchdog.grace)
@@ -298,6 +298,8 @@ class StepActor(Generic[M]):
     # --- ends --------------------------------------------------------------
 
     def _gone(self, worker: Worker[M]) -> None:
+        # Else the watchdog would miss it when that deadline comes.
+        worker.slot.deadline = math.inf
         if worker.lost:
             return
         self._workers.pop(worker, None)
@@ -323,6 +325,7 @@ class StepActor(Generic[M]):
         if worker.lost:
             return
         self._workers.pop(worker, None)
+        self._setting_up.discard(worker)
         worker.lost = True
         self._waking = False
         message, worker.message = worker.message, None

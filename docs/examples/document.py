@@ -1,8 +1,7 @@
 """Document analysis: several aspects at once, put together into one report.
 
-The aspects do not depend on each other, so they run side by side, and an aspect that
-fails does not take the others with it: the report says what is missing, and why.
-Each aspect is plain code, and the texts are real (Python Enhancement Proposals).
+The aspects run side by side, and one that fails does not take the others with it: the
+report says what is missing, and why.  The texts are real (Python Enhancement Proposals).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
+from typing import cast
 
 import attrs
 import msgspec
@@ -140,7 +140,8 @@ def main() -> None:
     for result in trio.run(run_all):
         print(f"\n{result.value.title}")
         for name, found in result.value.aspects.items():
-            lines = found if isinstance(found, tuple) else (found,)
+            many = isinstance(found, tuple)
+            lines = cast("tuple[object, ...]", found) if many else (found,)
             print(f"  {name}: " + "\n    ".join(map(str, lines)))
 
 

@@ -1,8 +1,6 @@
-"""Customer feedback: from a message to a suggested reply, in five steps.
+"""Customer feedback: extract, mend, categorise each issue, look up its owner, reply.
 
-Extract what it says; have the model mend an answer that cannot be used; categorise
-each issue; look up its owner; reply as the urgency asks.  The messages are real
-(NLU++), both models are a classifier, and a third of their answers break off, on purpose.
+Real messages (NLU++), a classifier for both models, a third of the answers broken.
 """
 
 from __future__ import annotations
@@ -71,8 +69,8 @@ class Reply(msgspec.Struct, frozen=True):
 @step(retry=QUICK)
 async def extract(context: Context[Feedback], attempt: Attempt[Teams]) -> Extraction:
     """Extract; an answer that cannot be used goes back, with what is wrong with it."""
-    reader = attempt.models["reader"]
-    return (await reader.complete(context.input.text, output=Extraction)).value
+    asked = attempt.models["reader"].complete(context.input.text, output=Extraction)
+    return (await asked).value
 
 
 @step(retry=QUICK)
@@ -143,8 +141,8 @@ def main() -> None:
         print(f"{message.text}\n    {run.value.urgency}: {run.value.text}")
     right = sum(message.urgency is run.value.urgency for message, run in ended)
     mended = sum(r.usage.calls - 1 - len(r.value.issues) for _, r in ended)
-    print(f"\n{len(ended)} runs completed, and the urgency is right in {right}.")
-    print(f"{mended} model calls more than needed, to have answers mended.")
+    print(f"\n{len(ended)} runs completed, the urgency is right in {right}; ", end="")
+    print(f"{mended} calls were made to have answers mended.")
 
 
 if __name__ == "__main__":

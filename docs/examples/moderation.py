@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import attrs
 import msgspec
@@ -31,6 +31,8 @@ from understudy.models import LocalModel
 from understudy.models.linear import LinearClassifier
 
 OBVIOUS = re.compile(r"\b(stolen|fraud|hacked|passcode|pin|identity)\b", re.IGNORECASE)
+SURE = {"passed": False, "confidence": "high"}
+UNSURE = {"passed": True, "confidence": "low"}
 
 
 class QuickFilter:
@@ -39,8 +41,7 @@ class QuickFilter:
     async def execute(self, state: OrchestrationState) -> OrchestrationState:
         """Look for words that leave no doubt."""
         found = OBVIOUS.search(str(state.inputs["text"]))
-        said = {"passed": not found, "confidence": "high" if found else "low"}
-        return state.with_output("quick_filter", said)
+        return state.with_output("quick_filter", SURE if found else UNSURE)
 
     def should_execute(self, state: OrchestrationState) -> bool:
         """Always: it is the first."""
@@ -60,8 +61,7 @@ class MLModeration:
 
     def should_execute(self, state: OrchestrationState) -> bool:
         """Only if the filter was not sure."""
-        said = state.outputs.get("quick_filter")
-        return isinstance(said, Mapping) and said["confidence"] == "low"
+        return state.outputs.get("quick_filter") == UNSURE
 
 
 @attrs.frozen

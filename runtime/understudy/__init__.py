@@ -19,9 +19,7 @@ from understudy.workflows.attempt import Attempt
 from understudy.workflows.builders import (
     cascade,
     child,
-    each,
     maybe,
-    parallel,
     pause,
     repeat,
     route,
@@ -29,6 +27,7 @@ from understudy.workflows.builders import (
 )
 from understudy.workflows.check import check
 from understudy.workflows.context import Context
+from understudy.workflows.fan_outs import each, parallel
 from understudy.workflows.inputs import InputError
 from understudy.workflows.joins import all_of, best_effort, first_success, quorum
 from understudy.workflows.nodes import Workflow

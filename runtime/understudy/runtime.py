@@ -98,7 +98,7 @@ class Runtime(Generic[D]):
 
     def __init__(
         self,
-        *workflows: Workflow[I, object, D],
+        *workflows: Workflow[Never, object, D],
         models: Mapping[str, Model] | None = None,
         deps: D | AbstractAsyncContextManager[D] | None = None,
         max_runs: int = MAX_RUNS,

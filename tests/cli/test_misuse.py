@@ -18,7 +18,7 @@ def refused(said: Any) -> str:
     assert said.out == ""
     assert said.err.count("\n") == 1
     assert said.err.startswith("understudy: ")
-    return said.err.removeprefix("understudy: ").strip()
+    return str(said.err).removeprefix("understudy: ").strip()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_much_was_not_run(
     flow: Flow, tmp_path: Path
 ) -> None:
     given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    given.write_text("".join(f"{n}\n" for n in range(10)))
+    # The first hangs, and holds back those that are finished after it.
+    given.write_text("".join(f"{n}\n" for n in (3, 0, 1, 2, 4, 5, 6, 7, 8, 9)))
     words = ["run", flow("hang_after_three"), str(given), "-o", str(out)]
 
     with subprocess.Popen(
@@ -34,11 +35,8 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_much_was_not_run(
     assert err == (
         f"understudy: interrupted: 3 runs finished (kept in {out}), 7 not run\n"
     )
-    assert [json.loads(line)["value"] for line in out.read_text().splitlines()] == [
-        0,
-        1,
-        2,
-    ]
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(line["line"], line["value"]) for line in lines] == [(2, 0), (3, 1), (4, 2)]
 
 
 def test_a_pipe_that_says_nothing_does_not_keep_ctrl_c_from_working(
@@ -81,7 +79,7 @@ def test_a_file_at_its_limit_ends_with_a_whole_line_and_the_rest_is_elsewhere(
         text=True,
         check=False,
         timeout=60,
-        env={"TMPDIR": "/dev/shm", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
 
@@ -93,6 +91,10 @@ def test_a_file_at_its_limit_ends_with_a_whole_line_and_the_rest_is_elsewhere(
     assert limit - 3_000 < len(content) <= limit
     lines = [json.loads(line)["line"] for line in content.splitlines()]
     assert lines == list(range(1, len(lines) + 1))
+    # The limit holds for the file of the rest as well, which then is not left half.
+    assert f"({len(lines)} kept in {out}, " in ended.stderr
+    assert " lost)" in ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "out.jsonl"}
 
 
 def test_version_and_help_say_so_without_the_progress_bar_being_loaded() -> None:

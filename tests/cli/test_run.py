@@ -294,6 +294,7 @@ def test_overwrite_leaves_nothing_of_what_was_there(
     assert json.loads(line)["value"] == "ba"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
 def test_a_full_device_is_one_sentence_and_the_results_are_put_elsewhere(
     command: Command, flow: Flow
 ) -> None:

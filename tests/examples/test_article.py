@@ -81,9 +81,7 @@ def test_the_moment_of_acceptance_is_aware_and_survives_every_step() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        async def execute(
-            self, state: OrchestrationState
-        ) -> OrchestrationState:
+        async def execute(self, state: OrchestrationState) -> OrchestrationState:
             seen.append(state)
             return state.with_output(self.name, len(seen))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
 import re
 import shlex
@@ -134,11 +135,11 @@ def run_python(block: Block, page: Path, module: ModuleType) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
-            exec(code, module.__dict__)
+            exec(code, module.__dict__)  # noqa: S102 # the page's own code
         except Exception as error:
             if block.shown is None:
                 raise
-            print(f"{type(error).__name__}: {error}")
+            printed.write(f"{type(error).__name__}: {error}\n")
     return printed.getvalue()
 
 
@@ -220,16 +221,20 @@ def headings_of(page: Path) -> set[str]:
     }
 
 
+def links_of(page: Path) -> list[tuple[str, str]]:
+    """Return file and heading of each link within the project."""
+    targets = LINK.findall(FENCE.sub("", page.read_text("utf-8")))
+    inside = [target for target in targets if not re.match(r"\w+:", target)]
+    return [(where, anchor) for where, _, anchor in (t.partition("#") for t in inside)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
-        if re.match(r"\w+:", target):
-            continue
-        where, _, anchor = target.partition("#")
+    for where, anchor in links_of(page):
         there = (page.parent / where) if where else page
-        assert there.exists(), f"{page_id(page)} links to {target}, which is not there"
+        assert there.exists(), f"{page_id(page)} links to {where}, which is not there"
         if anchor:
-            assert anchor in headings_of(there), f"{page_id(page)}: no {target}"
+            assert anchor in headings_of(there), f"{page_id(page)}: no {where}#{anchor}"
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
@@ -239,8 +244,28 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         if page in reached or page.suffix != ".md" or not page.exists():
             continue
         reached.add(page)
-        for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
-            if not re.match(r"\w+:", target):
-                todo.append(page.parent / target.partition("#")[0])
+        todo += [page.parent / where for where, _ in links_of(page) if where]
     lost = {page.resolve() for page in PAGES} - reached
     assert not lost, f"no page leads to {sorted(map(page_id, lost))}"
+
+
+# ---------------------------------------------------------------- the reference
+
+
+@pytest.fixture
+def made_reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("make_reference")
+
+
+def test_the_reference_is_up_to_date(made_reference: ModuleType) -> None:
+    assert made_reference.reference() == made_reference.PAGE.read_text("utf-8"), (
+        "run python docs/make_reference.py"
+    )
+
+
+def test_the_reference_has_every_public_name_once(made_reference: ModuleType) -> None:
+    page = made_reference.PAGE.read_text("utf-8")
+    for name in made_reference.SECTIONS:
+        for public in getattr(importlib.import_module(name), "__all__", ()):
+            assert page.count(f"#### `{public}`\n") == 1, public

@@ -36,7 +36,7 @@ def test_main_prints_all_messages_their_replies_and_the_figures(
     printed = capsys.readouterr().out
     assert "30 runs completed" in printed
     assert "will write to you." in printed
-    assert "to have answers mended." in printed
+    assert "calls were made to have answers mended." in printed
 
 
 @pytest.mark.usefixtures("virtual_time")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import cast
 
 import moderation as example
 import pytest
@@ -94,9 +94,8 @@ def test_an_answer_of_another_shape_fails_the_run_by_name_and_is_no_traceback() 
 def test_outputs_of_the_tiers_cannot_be_changed_afterwards() -> None:
     said = run("my wallet was stolen").outputs["quick_filter"]
     assert said == {"passed": False, "confidence": "high"}
-    assert isinstance(said, Mapping)
     with pytest.raises(TypeError):
-        said["passed"] = True  # type: ignore[index]  # the mistake
+        cast("dict[str, object]", said)["passed"] = True
 
 
 def test_two_runs_of_one_text_are_two_runs() -> None:

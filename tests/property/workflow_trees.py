@@ -207,7 +207,8 @@ class _Drawer:
             lists = [
                 n for n, (sure, is_list) in known.names.items() if sure and is_list
             ]
-            over = draw(st.sampled_from([0, 1, 3, *lists]))
+            sizes: list[int | str] = [0, 1, 3, *lists]
+            over = draw(st.sampled_from(sizes))
             limit = limit or 5
         # Which branches count is determined only where they run one by one.
         needed = draw(st.integers(1, most)) if limit == 1 else most
@@ -370,9 +371,10 @@ def _split(spec: Split) -> AnyNode:
     )()
     if spec.over is None:
         branches = {label(part): build(part) for part in spec.parts}
-        return parallel(
+        made: object = parallel(
             name=spec.name, join=join, max_concurrent=spec.limit, **branches
-        )  # type: ignore[return-value]
+        )
+        return cast("AnyNode", made)
     size = spec.over
 
     def items(context: Context[object]) -> tuple[int, ...]:
@@ -386,7 +388,7 @@ def _split(spec: Split) -> AnyNode:
         join=join,
         max_concurrent=spec.limit or 5,
         name=spec.name,
-    )  # type: ignore[return-value]
+    )
 
 
 def accepts(value: object) -> bool:
@@ -404,13 +406,15 @@ def _detour(spec: Detour) -> AnyNode:
                 await trio.sleep(0.5)
                 return policy.decide(context).route
 
-            chosen = {
-                "sync": lambda context: policy.decide(context).route,
-                "async": later,
-                "object": policy,
-            }[spec.policy]
+            def now(context: Context[object]) -> str:
+                return policy.decide(context).route
+
+            chosen: object = {"sync": now, "async": later, "object": policy}[
+                spec.policy
+            ]
             branches = dict(zip(labels, parts, strict=True))
-            return route(chosen, name=spec.name, **branches)  # type: ignore[arg-type,return-value]
+            made: object = route(chosen, name=spec.name, **branches)  # type: ignore[call-overload]  # labels look like options
+            return cast("AnyNode", made)
         case "cascade":
             return cascade(*parts, accept=accepts, name=spec.name)
         case "repeat":
@@ -513,8 +517,8 @@ class Meaning:
         if spec.over is None:
             todo = [(label(part), part, place) for part in spec.parts]
         else:
-            over = spec.over
-            found = range(over) if isinstance(over, int) else env[over]
+            size = spec.over
+            found = range(size) if isinstance(size, int) else env[size]
             items = cast("tuple[object, ...]", found)
             todo = [
                 (str(i), spec.parts[0], attrs.evolve(place, item=item))

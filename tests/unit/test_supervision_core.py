@@ -6,9 +6,11 @@ from understudy_actors.lineage import Lineage
 from understudy_actors.supervision import Phase, Supervision
 from understudy_actors.supervision_messages import (
     Action,
+    Add,
     Arm,
     BecameReady,
     Begin,
+    Disarm,
     Due,
     End,
     Ended,
@@ -30,6 +32,7 @@ from understudy_protocols.supervision import (
     Strategy,
     SupervisorSpec,
 )
+from understudy_protocols.supervision_records import ChildState
 
 CRASH = Exit(ExitKind.CRASH, ValueError())
 
@@ -124,3 +127,61 @@ def test_the_numbers_of_lives_go_on_in_a_later_life_of_the_supervisor() -> None:
     assert started(first.handle(Begin(), 0.0)) == [("a", 1)]
     second = Supervision(spec, "root", lambda: 0.5, lineage)
     assert started(second.handle(Begin(), 0.0)) == [("a", 2)]
+
+
+def test_children_added_by_hand_are_forgotten_with_the_life_of_the_supervisor() -> None:
+    lineage = Lineage()
+    spec = SupervisorSpec((ChildSpec("a", never_run),))
+    first = Supervision(spec, "root", lambda: 0.5, lineage)
+    first.handle(Begin(), 0.0)
+    first.handle(Add(ChildSpec("b", never_run), Nobody()), 0.0)
+    Supervision(spec, "root", lambda: 0.5, lineage)
+    assert list(lineage.below) == ["a"]
+
+
+DOWN = Exit(ExitKind.SHUTDOWN)
+
+
+def test_a_child_terminated_while_its_group_restarts_stays_stopped() -> None:
+    core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Ended("b", 1, CRASH), 0.0)
+    core.handle(Terminate("a", Nobody()), 0.0)
+    assert started(core.handle(Ended("a", 1, DOWN), 0.0)) == [("b", 2)]
+
+
+def test_a_child_being_terminated_is_not_brought_back_by_its_group() -> None:
+    core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Terminate("a", Nobody()), 0.0)
+    core.handle(Ended("b", 1, CRASH), 0.0)
+    assert started(core.handle(Ended("a", 1, DOWN), 0.0)) == [("b", 2)]
+
+
+def test_s069_a_newer_group_restart_takes_the_time_of_the_older_back() -> None:
+    strategy, backoff = Strategy.REST_FOR_ONE, Backoff(1.0, 1.0, jitter=0.0)
+    core = running("a", "b", strategy=strategy, backoff=backoff)
+    assert core.handle(Ended("b", 1, CRASH), 0.0) == [Arm(1, 1.0)]
+    actions = core.handle(Ended("a", 1, CRASH), 0.5)
+    assert actions == [Disarm(1), Arm(2, 1.5)]
+    assert core.handle(Due(1), 1.0) == []
+    assert started(core.handle(Due(2), 1.5)) == [("a", 2)]
+
+
+def test_s088_a_stop_during_a_group_restart_leaves_all_stopped() -> None:
+    core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Ended("b", 1, CRASH), 0.0)
+    assert core.handle(StopAsked(), 0.0) == []
+    assert core.handle(Ended("a", 1, DOWN), 0.0) == [End(None)]
+    states = [status.state for status in core.children.statuses()]
+    assert states == [ChildState.STOPPED, ChildState.STOPPED]
+
+
+def test_a_restart_that_fails_during_the_first_start_spends_budget() -> None:
+    children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
+    spec = SupervisorSpec(children, backoff=NO_BACKOFF)
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    core.handle(BecameReady("a", 1, None), 0.0)
+    assert started(core.handle(Ended("a", 1, CRASH), 0.0)) == [("a", 2)]
+    failed = Exit(ExitKind.START_FAILED, ValueError())
+    assert started(core.handle(Ended("a", 2, failed), 0.0)) == [("a", 3)]
+    assert core.handle(BecameReady("b", 1, None), 0.0) == [Up()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import attrs
 import pytest
-from workflow_probe import gives, shows
+from workflow_probe import gives, shows, side_by_side
 
 from understudy import (
     ConfigError,
@@ -247,7 +248,7 @@ def test_the_annotation_of_a_childs_input_function_counts() -> None:
         return Extraction(context.input)
 
     refused(
-        child(of_reply, input=make, name="in"),  # type: ignore[arg-type]  # pyright: ignore
+        child(of_reply, input=cast("Callable[[Context[str]], Reply]", make), name="in"),
         TypeMismatchError,
     )
 
@@ -278,7 +279,8 @@ def test_until_is_asked_about_what_the_body_gives() -> None:
     def good(value: Reply) -> bool:
         return bool(value.text)
 
-    loop = repeat(extract, until=good, max_rounds=2)  # type: ignore[arg-type]  # pyright: ignore
+    asked = cast("Callable[[Extraction], bool]", good)
+    loop = repeat(extract, until=asked, max_rounds=2)
     text = refused(loop, TypeMismatchError)
     assert text == "repeat: until takes Reply, but is asked about Extraction"
 
@@ -292,7 +294,7 @@ def test_accept_is_asked_about_what_the_tiers_before_the_last_give() -> None:
 
 
 def test_the_default_of_a_pause_has_its_type() -> None:
-    wrong = pause("ask", output=int, timeout=1.0, default="no")  # type: ignore[arg-type]  # pyright: ignore
+    wrong = pause("ask", output=int, timeout=1.0, default="no")
     assert "its default is a str" in refused(wrong, TypeMismatchError)
 
 
@@ -360,7 +362,7 @@ def test_a_name_that_could_not_stand_in_a_path_is_refused() -> None:
         with pytest.raises(ConfigError, match="cannot be named"):
             extract.named(name)
         with pytest.raises(ConfigError, match="cannot be named"):
-            parallel(**{name: extract})
+            side_by_side({name: extract})
 
 
 def test_the_dependencies_that_steps_declare_are_gathered_from_children_too() -> None:

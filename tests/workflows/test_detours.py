@@ -1,5 +1,8 @@
 """`sequence`, `route`, `cascade`, `repeat` and `child`, on the real runtime."""
 
+# Untyped programs are among what is tested.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -28,6 +31,7 @@ from understudy import (
     step,
 )
 from understudy.testing import run_seeded
+from understudy.workflows.nodes import AnyWorkflow
 
 
 def never(_: object) -> bool:
@@ -217,13 +221,14 @@ def test_a_question_cannot_be_async() -> None:
     async def over(context: Context[object]) -> tuple[int, ...]:
         return ()
 
-    for build in (
+    builds: tuple[Callable[[], object], ...] = (
         lambda: cascade(gives("a"), accept=later),  # type: ignore[arg-type]
         lambda: repeat(gives("a"), until=later, max_rounds=1),  # type: ignore[arg-type]
         lambda: each(gives("a"), over=over),  # type: ignore[arg-type]
         lambda: child(gives("a"), input=later),
         lambda: step(name="a", when=later)(_seen),  # type: ignore[arg-type]
-    ):
+    )
+    for build in builds:
         with pytest.raises(ConfigError, match="is async; it must be a plain"):
             build()
 
@@ -232,7 +237,11 @@ def test_a_coroutine_as_an_answer_is_a_failure_and_not_a_yes() -> None:
     async def later(value: object) -> bool:
         return True
 
-    tiers = cascade(gives("a"), gives("b"), accept=lambda value: later(value))
+    tiers = cascade(
+        gives("a"),
+        gives("b"),
+        accept=cast("Callable[[object], bool]", lambda value: later(value)),
+    )
     failure = run(tiers).failure
     assert failure is not None
     assert "is async" in failure.message
@@ -343,7 +352,9 @@ def test_a_child_has_its_own_input_and_scope_and_shows_its_value_alone() -> None
 
 def test_a_child_takes_its_input_from_a_function_or_from_around() -> None:
     inner = shows("seen", lambda context: context.input)
-    given = child(inner, input=lambda context: {"n": [context.input]}, name="in")
+    given: AnyWorkflow = child(
+        inner, input=lambda context: {"n": [context.input]}, name="in"
+    )
     assert value_of(given) == {"n": ("input",)}
     assert value_of(child(inner, name="in")) == "input"
 

@@ -1,5 +1,8 @@
 """`parallel` and `each`, and every join, on the real runtime."""
 
+# Untyped programs are among what is tested.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +10,7 @@ from typing import cast
 
 import pytest
 import trio
-from workflow_probe import SEEDS, fails, gives, run, shows, value_of
+from workflow_probe import SEEDS, fails, gives, run, shows, side_by_side, value_of
 
 from understudy import (
     Cause,
@@ -27,7 +30,9 @@ from understudy import (
     step,
 )
 from understudy.testing import run_seeded
+from understudy.workflows.check import MAX_DEPTH
 from understudy.workflows.joins import Join
+from understudy.workflows.nodes import AnyWorkflow
 
 
 @step
@@ -50,7 +55,7 @@ def test_the_value_of_a_parallel_is_a_frozen_mapping_in_branch_order() -> None:
 
 def test_branches_run_side_by_side() -> None:
     branches = {f"b{n}": gives("x", after=3.0) for n in range(20)}
-    assert run(parallel(**branches)).duration == 3.0
+    assert run(side_by_side(branches)).duration == 3.0
 
 
 def test_a_branch_sees_the_state_at_the_fork_and_nothing_of_its_siblings() -> None:
@@ -83,7 +88,7 @@ def test_a_parallel_keeps_to_its_limit() -> None:
         under_way -= 1
 
     branches = {f"b{n}": count for n in range(7)}
-    result = run(parallel(**branches, max_concurrent=3))
+    result = run(side_by_side(branches, max_concurrent=3))
     assert result.duration == 3.0
     assert most == 3
 
@@ -403,15 +408,11 @@ def test_ten_thousand_items_do_not_recurse() -> None:
 
 
 def test_the_deepest_workflow_that_checks_also_runs() -> None:
-    node = gives("leaf")
-    workflow = parallel(node, name="p0")
-    for depth in range(1, 99):
-        workflow = parallel(workflow, name=f"p{depth}")
-    assert run(workflow).ok
-    assert not run(_nested(parallel(fails("bad"), name="p0"))).ok
+    assert run(_nested(gives("leaf"))).ok
+    assert not run(_nested(fails("bad"))).ok
 
 
-def _nested(workflow: object) -> object:
-    for depth in range(1, 99):
-        workflow = parallel(workflow, name=f"p{depth}")  # type: ignore[call-overload]
-    return workflow
+def _nested(node: AnyWorkflow) -> AnyWorkflow:
+    for depth in range(MAX_DEPTH):
+        node = parallel(node, name=f"p{depth}")
+    return node

@@ -109,7 +109,7 @@ def test_plain_mappings_stay_mappings_frozen() -> None:
     for workflow in (of_mapping, of_dict):
         value = value_of(workflow, {"a": [1]})
         assert value == {"a": (1,)}
-        assert type(value) is FrozenMap
+        assert isinstance(value, FrozenMap)
 
 
 def test_the_items_of_a_list_become_the_declared_class_too() -> None:

@@ -1,5 +1,8 @@
 """Steps in all their shapes: functions, objects, threads, and what they may give."""
 
+# Untyped programs are among what is tested.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import functools
@@ -123,7 +126,7 @@ def test_a_value_is_frozen_where_it_leaves_the_step() -> None:
 
     value = value_of(gives_plain)
     assert value == {"a": (1, 2), "b": b"x", "c": frozenset({3})}
-    assert type(value) is FrozenMap
+    assert isinstance(value, FrozenMap)
 
 
 def test_a_mutable_value_is_refused_with_its_path_and_not_made_again() -> None:
@@ -302,7 +305,7 @@ def test_an_object_with_execute_and_should_execute_is_a_step() -> None:
 def test_an_object_that_declares_needs_sees_no_more() -> None:
     class Narrow(Classify):
         name = "classify"
-        needs = ("a",)
+        needs: tuple[str, ...] | None = ("a",)
 
     assert run(sequence(gives("a"), gives("b"), Narrow()), {"text": "t"}).value == (
         "t",
@@ -317,7 +320,7 @@ def test_an_object_sees_outputs_that_are_none() -> None:
 
     class Narrow(Classify):
         name = "classify"
-        needs = ("nothing",)
+        needs: tuple[str, ...] | None = ("nothing",)
 
     for one in (Classify(), Narrow()):
         assert run(sequence(nothing, one), {"text": "t"}).value == ("t", "nothing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Never, TypeVar, cast
 
 import trio
@@ -16,9 +16,11 @@ from understudy import (
     Step,
     StepError,
     Workflow,
+    parallel,
     step,
 )
 from understudy.testing import run_seeded
+from understudy.workflows.nodes import AnyWorkflow, Parallel
 
 O = TypeVar("O")
 
@@ -95,3 +97,15 @@ def shows(
         return look(context)
 
     return step(name=name, output=object, needs=needs)(body)
+
+
+def side_by_side(
+    branches: Mapping[str, AnyWorkflow],
+    *,
+    max_concurrent: int | None = None,
+    name: str = "parallel",
+) -> Parallel[Never, Mapping[str, object], Never]:
+    """Return a parallel whose labels are made at run time."""
+    labelled: dict[str, AnyWorkflow] = {**branches}
+    made = parallel(max_concurrent=max_concurrent, name=name, **labelled)  # type: ignore[call-overload]  # labels look like options
+    return cast("Parallel[Never, Mapping[str, object], Never]", made)

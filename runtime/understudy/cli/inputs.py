@@ -45,7 +45,7 @@ class Fit:
         self._strict = not text
         self._fields: tuple[msgspec.inspect.Field, ...] = ()
         self._scalar = False
-        if declared in (UNDECLARED, object) or declared in registered:
+        if _open(declared) or cast("type[object]", declared) in registered:
             return
         try:
             info = msgspec.inspect.type_info(declared)
@@ -67,9 +67,9 @@ class Fit:
         where = f"line {record.line}"
         if record.problem:
             raise InputError(where, record.problem)
-        if self._declared in (UNDECLARED, object):
+        if _open(self._declared):
             return record.value
-        if self._declared in registered:
+        if cast("type[object]", self._declared) in registered:
             return self._from_registered(record.value, where)
         plain = self._fitting(record.value, where)
         try:
@@ -84,8 +84,11 @@ class Fit:
         return type_name(self._declared)
 
     def _fitting(self, plain: object, where: str) -> object:
-        if self._scalar and isinstance(plain, Mapping):
-            fields = cast("Mapping[str, object]", plain)
+        fields = _as_mapping(plain)
+        if fields is None:
+            only = self._fields[0].encode_name if len(self._fields) == 1 else None
+            return plain if only is None else {only: plain}
+        if self._scalar:
             if len(fields) != 1:
                 raise InputError(
                     where,
@@ -93,11 +96,7 @@ class Fit:
                     f"takes one {self._name}; leave one field",
                 )
             return next(iter(fields.values()))
-        if len(self._fields) == 1 and not isinstance(plain, Mapping):
-            return {self._fields[0].encode_name: plain}
-        if not self._strict and isinstance(plain, Mapping):
-            return self._without_empty(cast("Mapping[str, object]", plain))
-        return plain
+        return fields if self._strict else self._without_empty(fields)
 
     def _without_empty(self, cells: Mapping[str, object]) -> dict[str, object]:
         optional = {f.encode_name for f in self._fields if not f.required}
@@ -113,3 +112,12 @@ class Fit:
             return make(freeze(plain, where))
         except (ValueError, TypeError, LookupError) as error:
             raise InputError(where, f"does not fit {self._name}: {error}") from error
+
+
+def _open(declared: object) -> bool:
+    """Whether anything at all will do."""
+    return declared is UNDECLARED or declared is object
+
+
+def _as_mapping(plain: object) -> Mapping[str, object] | None:
+    return cast("Mapping[str, object]", plain) if isinstance(plain, Mapping) else None

@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 import attrs
 
 from understudy.workflows.nodes import AnyWorkflow, Workflow
-from understudy.workflows.seed_steps import HasWorkflow, WorkflowStep, as_node
+from understudy.workflows.seed_steps import HasWorkflow, Runnable, WorkflowStep, as_node
 from understudy.workflows.step import Step
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
@@ -51,14 +51,12 @@ def load_workflow(text: str) -> Target:
             f"{text} names no workflow; write {where}:NAME with {_choice(there)}"
         )
     found = _attribute(module, name, where, there, "workflow")
-    if isinstance(found, type) or not isinstance(
-        found, Workflow | HasWorkflow | WorkflowStep
-    ):
+    if not _is_workflow(found):
         raise SetupError(
             f"{name} in {where} is a {type(found).__name__} and no workflow; "
             f"name {_choice(there)}"
         )
-    return Target(as_node(found), module)
+    return Target(as_node(cast("Runnable", found)), module)
 
 
 def load_models(text: str | None, module: ModuleType) -> Mapping[str, Model] | None:

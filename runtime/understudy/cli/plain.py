@@ -102,14 +102,12 @@ def _field(value: object, name: str) -> object:
     return cast("object", getattr(value, name, None))
 
 
-def _field_names(kind: type) -> tuple[str, ...] | None:
-    if issubclass(kind, msgspec.Struct):
-        return kind.__struct_fields__
+def _field_names(kind: type[object]) -> tuple[str, ...] | None:
     if attrs.has(kind):
-        names = cast(
-            "Callable[[type], tuple[attrs.Attribute[object], ...]]", attrs.fields
-        )
-        return tuple(field.name for field in names(kind))
+        return tuple(field.name for field in cast("_AttrsFields", attrs.fields)(kind))
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
-    return None
+    return kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else None
+
+
+_AttrsFields = Callable[[type], tuple["attrs.Attribute[object]", ...]]

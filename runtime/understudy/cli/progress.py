@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -21,7 +21,7 @@ from understudy.cli.tally import Tally
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Tally, float | None], None]]:
+def progress_bar() -> Generator[Callable[[Tally, float | None], None]]:
     """Show how far a job is, on standard error; gives the function that does.
 
     Drawn only when that is called: there is no thread behind it.  It takes the

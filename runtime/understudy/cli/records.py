@@ -196,7 +196,8 @@ def _parse(lines: list[str]) -> tuple[list[str], bool]:
         # The reader asks for a further line only inside open quotes.
         whole = False
 
-    return next(csv.reader(source()), []), whole
+    cells = next(csv.reader(source()), list[str]())
+    return cells, whole
 
 
 def _checked_header(cells: list[str]) -> tuple[str, ...]:

@@ -128,11 +128,14 @@ class ResultWriter:
         if not lines or self.error is not None:
             return
         self._lines = []
+        # A thread is waited for in any case; cut short, it would not be known
+        # what is in the file.
         with trio.CancelScope(shield=True):
-            count, error = await trio.to_thread.run_sync(write_lines, self._fd, lines)
-        self._lines[:0] = lines[count:]
+            count, self.error = await trio.to_thread.run_sync(
+                write_lines, self._fd, lines
+            )
+            self._lines[:0] = lines[count:]
         self._size = sum(map(len, self._lines))
-        self.error = error
         self._written.set()
         self._written = trio.Event()
 
@@ -169,10 +172,12 @@ def _keep_whole(fd: int, lines: list[bytes], done: int) -> int:
 def rescue(lines: list[bytes]) -> str | None:
     """Put *lines* into a new temporary file; return its path, None if that fails."""
     try:
-        with tempfile.NamedTemporaryFile(
-            prefix="understudy-results-", suffix=".jsonl", delete=False
-        ) as file:
-            file.writelines(lines)
+        fd, path = tempfile.mkstemp(prefix="understudy-results-", suffix=".jsonl")
     except OSError:
         return None
-    return file.name
+    _, error = write_lines(fd, lines)
+    os.close(fd)
+    if error is None:
+        return path
+    os.unlink(path)
+    return None

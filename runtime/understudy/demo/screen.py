@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -54,7 +54,7 @@ def opening(console: Console, runs: int, mix: FaultMix, seed: int) -> None:
 
 
 @contextmanager
-def progress(console: Console, name: str, total: int) -> Iterator[Advance]:
+def progress(console: Console, name: str, total: int) -> Generator[Advance]:
     """Show how far a batch of runs is: a bar, or plain lines without a terminal."""
     if console.is_terminal:
         with _bar(console) as bar:
@@ -120,7 +120,7 @@ def closing(
     faults = ", ".join(f"{count} {_plain(fault)}" for fault, count in met.items())
     console.print(
         "",
-        f"Faults met by the workflow (injected): {faults}.",
+        f"Injected faults met: {faults}.",
         f"Supervised restarts: {restarts}. The connection to the team directory "
         "broke (injected",
         "too): its worker was replaced, and what it had in hand was tried again.",
@@ -130,7 +130,8 @@ def closing(
     console.print("\nResults, one line a run:", style="bold")
     console.print(str(results), soft_wrap=True, highlight=False, style="cyan")
     console.print(
-        "\nTo put a real LLM in the last tier, wrap any function:", style="bold"
+        "\nTo put a real LLM in the last tier (of understudy.demo.workflow):",
+        style="bold",
     )
     console.print(
         'llm = LocalModel(ask_your_llm, takes="request")  # async, gives text',

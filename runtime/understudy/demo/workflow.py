@@ -18,8 +18,9 @@ from understudy.demo.labels import Category, Urgency
 from understudy.demo.tier_models import TierModels, prompt
 from understudy.demo.tiers import Tier, accepted
 from understudy.workflows.attempt import Attempt
-from understudy.workflows.builders import cascade, each, route, sequence
+from understudy.workflows.builders import cascade, route, sequence
 from understudy.workflows.context import Context
+from understudy.workflows.fan_outs import each
 from understudy.workflows.step import Step, stateful_step, step
 from understudy_protocols.chat import Message
 from understudy_protocols.retry import RetryConfig

@@ -81,7 +81,8 @@ class StepWork:
                 prepared = self._prepare(message, started)
                 if prepared is None:
                     return
-                message = prepared
+                # What is in hand is what a cut will speak of.
+                message = worker.message = prepared
                 deadline = min(deadline, message.due)
             strand.worker = worker
             strand.since = started
@@ -115,6 +116,7 @@ class StepWork:
                 if again is not None and worker.spent:
                     op.again(again)
                     return
+                worker.message = again
                 continue
             if copy_context() != flow.context:
                 # What a step sets is its own: the next message gets a new worker.

@@ -6,48 +6,37 @@ but what one call can see by itself; the whole is checked before it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Never, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Never, TypeVar, overload
 
+from understudy.workflows.arguments import (
+    checked_count,
+    labelled_branches,
+    plain_function,
+)
 from understudy.workflows.context import Context
-from understudy.workflows.hints import is_async
-from understudy.workflows.joins import AllOf, Join, Tolerant, all_of
 from understudy.workflows.nodes import (
     GROUPING,
     AnyWorkflow,
     Cascade,
     Child,
-    Each,
     Maybe,
-    Parallel,
     Pause,
     Repeat,
     Route,
     Sequence,
     Workflow,
-    check_label,
 )
 from understudy.workflows.policy import Policy
-from understudy.workflows.seed_steps import Runnable, as_node
+from understudy.workflows.seed_steps import Foreign, Runnable, as_node
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.outcomes import Outcome
 
 I = TypeVar("I")
 O = TypeVar("O")
 D = TypeVar("D")
 T = TypeVar("T")
 J = TypeVar("J")
-
-DEFAULT_FAN_OUT = 5
-"""Branches of one fan-out under way at once, unless it says otherwise."""
-
-Over: TypeAlias = (
-    Workflow[Never, Iterable[object], Never]
-    | str
-    | Callable[[Context[I]], Iterable[object]]
-)
-"""Where the items of a fan-out come from."""
 
 
 def maybe(node: Workflow[Never, T, Never] | str) -> Maybe[T]:
@@ -159,111 +148,6 @@ def sequence(*nodes: Runnable, name: str = GROUPING) -> Sequence[Never, object, 
 
 
 @overload
-def parallel(
-    *nodes: Workflow[I, O, D],
-    join: AllOf = ...,
-    max_concurrent: int | None = ...,
-    name: str = ...,
-    **branches: Workflow[I, O, D],
-) -> Parallel[I, Mapping[str, O], D]: ...
-@overload
-def parallel(
-    *nodes: Workflow[I, O, D],
-    join: Tolerant,
-    max_concurrent: int | None = ...,
-    name: str = ...,
-    **branches: Workflow[I, O, D],
-) -> Parallel[I, Mapping[str, Outcome[O]], D]: ...
-@overload
-def parallel(
-    *nodes: Runnable,
-    join: Join = ...,
-    max_concurrent: int | None = ...,
-    name: str = ...,
-    **branches: Runnable,
-) -> Parallel[Never, Mapping[str, object], Never]: ...
-def parallel(
-    *nodes: Runnable,
-    join: Join | None = None,
-    max_concurrent: int | None = None,
-    name: str = "parallel",
-    **branches: Runnable,
-) -> Parallel[Never, Mapping[str, object], Never]:
-    """Run branches side by side; the value maps each branch to its value.
-
-    Args:
-      nodes: branches labelled with their own names.
-      join: what the end of one branch means for the others; `all_of()` if not
-        given.  Under any other join the values are outcomes.
-      max_concurrent: branches under way at once; all of them if not given.
-      branches: branches with labels of their own.  One that does not run has
-        ended well, with None.
-    """
-    made = [as_node(node) for node in nodes]
-    labelled = [(node.name, node) for node in made]
-    labelled += [(label, as_node(node)) for label, node in branches.items()]
-    return Parallel(
-        name=name,
-        branches=_branches("parallel(extract, check)", labelled),
-        join=all_of() if join is None else join,
-        max_concurrent=_count("max_concurrent", max_concurrent),
-    )
-
-
-@overload
-def each(
-    body: Workflow[I, O, D],
-    *,
-    over: Over[I],
-    join: AllOf = ...,
-    max_concurrent: int = ...,
-    name: str = ...,
-) -> Each[I, tuple[O, ...], D]: ...
-@overload
-def each(
-    body: Workflow[I, O, D],
-    *,
-    over: Over[I],
-    join: Tolerant,
-    max_concurrent: int = ...,
-    name: str = ...,
-) -> Each[I, tuple[Outcome[O], ...], D]: ...
-@overload
-def each(
-    body: Runnable,
-    *,
-    over: Over[I],
-    join: Join = ...,
-    max_concurrent: int = ...,
-    name: str = ...,
-) -> Each[I, tuple[object, ...], Never]: ...
-def each(
-    body: Runnable,
-    *,
-    over: Over[Never],
-    join: Join | None = None,
-    max_concurrent: int = DEFAULT_FAN_OUT,
-    name: str = "each",
-) -> Each[Never, tuple[object, ...], Never]:
-    """Run *body* once for every item; the value is a tuple in item order.
-
-    Args:
-      over: the node whose value is the list, or a function of the context that
-        gives it.  The body finds its item as `context.item`.
-      join: what the end of one item means for the others; `all_of()` if not
-        given.  Under any other join the values are outcomes.
-      max_concurrent: items under way at once.
-    """
-    return Each(
-        name=name,
-        body=as_node(body),
-        over=_quick("over of each()", over),
-        join=all_of() if join is None else join,
-        max_concurrent=_count("max_concurrent", max_concurrent) or DEFAULT_FAN_OUT,
-    )
-
-
-@overload
 def route(
     policy: Policy[I], /, *, name: str = ..., **branches: Workflow[I, O, D]
 ) -> Route[I, O, D]: ...
@@ -286,7 +170,7 @@ def route(
     return Route(
         name=name,
         policy=policy,
-        branches=_branches("route(policy, simple=...)", labelled),
+        branches=labelled_branches("route(policy, simple=...)", labelled),
     )
 
 
@@ -314,7 +198,7 @@ def cascade(
     return Cascade(
         name=name,
         tiers=tuple(as_node(tier) for tier in tiers),
-        accept=_quick("accept of cascade()", accept),
+        accept=plain_function("accept of cascade()", accept),
     )
 
 
@@ -328,7 +212,7 @@ def repeat(
 ) -> Repeat[I, O, D]: ...
 @overload
 def repeat(
-    body: Runnable,
+    body: Foreign,
     *,
     until: Callable[[J], bool],
     max_rounds: int | None = ...,
@@ -353,8 +237,8 @@ def repeat(
     return Repeat(
         name=name,
         body=as_node(body),
-        until=_quick("until of repeat()", until),
-        max_rounds=_count("max_rounds", max_rounds),
+        until=plain_function("until of repeat()", until),
+        max_rounds=checked_count("max_rounds", max_rounds),
     )
 
 
@@ -373,7 +257,7 @@ def pause(
 def pause(
     name: str,
     *,
-    output: object = ...,
+    output: UnionType | Mapping[str, object] = ...,
     timeout: float | None = ...,
     default: object = ...,
 ) -> Pause[object, object, object]: ...
@@ -453,37 +337,5 @@ def child(
     return Child(
         name=workflow.name if name is None else name,
         workflow=workflow,
-        source=_quick("input of child()", input),
+        source=plain_function("input of child()", input),
     )
-
-
-def _branches(
-    example: str, labelled: list[tuple[str, AnyWorkflow]]
-) -> Mapping[str, AnyWorkflow]:
-    branches: dict[str, AnyWorkflow] = {}
-    for label, node in labelled:
-        check_label("a branch", label)
-        if label in branches:
-            raise ConfigError(
-                f"two branches are called {label!r}; label one as {label}_2=... "
-                "or give it another name with .named()"
-            )
-        branches[label] = node
-    if not branches:
-        raise ConfigError(f"there must be one branch or more: {example}")
-    return MappingProxyType(branches)
-
-
-def _count(what: str, value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{what} is {value!r}; it must be a whole number from 1")
-    return value
-
-
-def _quick(what: str, function: T) -> T:
-    """Return *function*; its answer is needed at once, so it cannot be async."""
-    if callable(function) and is_async(function):
-        raise ConfigError(f"{what} is async; it must be a plain, quick function")
-    return function

@@ -41,7 +41,10 @@ class HasWorkflow(Protocol):
         ...
 
 
-Runnable: TypeAlias = AnyWorkflow | WorkflowStep | HasWorkflow
+Foreign: TypeAlias = WorkflowStep | HasWorkflow
+"""What is no node, but can be made into one."""
+
+Runnable: TypeAlias = AnyWorkflow | Foreign
 """What may stand where a node is wanted."""
 
 

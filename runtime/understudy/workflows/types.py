@@ -111,7 +111,7 @@ def _choices(declared: object) -> tuple[type, ...] | None:
     if declared is None:
         return (type(None),)
     kind = origin if origin is not None else declared
-    if not isinstance(kind, type) or kind is object:
+    if not isinstance(kind, type) or kind is object or kind is typing.Any:
         return None
     if getattr(kind, "_is_protocol", False) or typing.is_typeddict(kind):
         return None
