@@ -8,6 +8,7 @@ runs fall asleep in their last step, in virtual time, and prints bytes per run.
 from __future__ import annotations
 
 import gc
+import itertools
 import resource
 import subprocess
 import sys
@@ -64,6 +65,7 @@ async def _footprint(start: Start, runs: int, method: str, clock: MockClock) -> 
             clock.jump(0.0501)
             await trio.testing.wait_all_tasks_blocked()
         after = used()
+        tracemalloc.stop()
         clock.autojump_threshold = 0
     return (after - before) / runs
 
@@ -81,12 +83,14 @@ async def _main(contender: str, runs: int, method: str, clock: MockClock) -> flo
 
 def _measure(sizes: Sizes) -> Figures:
     figures: Figures = {}
-    for contender, label in CONTENDERS.items():
-        for method, suffix in METHODS.items():
-            command = [sys.executable, "-m", "benchmarks.footprint"]
-            command += [contender, str(sizes.count(RUNS, 10)), method]
-            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-            figures[label + suffix] = [Sample.of(float(printed.stdout))]
+    runs = str(sizes.count(RUNS, 10))
+    for (contender, label), (method, suffix) in itertools.product(
+        CONTENDERS.items(), METHODS.items()
+    ):
+        command = [sys.executable, "-m", "benchmarks.footprint"]
+        command += [contender, runs, method]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        figures[label + suffix] = [Sample.of(float(printed.stdout))]
     return figures
 
 

@@ -27,7 +27,9 @@ class Outcome:
       high: the highest of them.
       wall: the median on the clock on the wall.
       cpu: the median on the process's own clock.
-      best: the least of the subject divided by the least of the other.
+      best: the least of the subject divided by the least of the other; None
+        where one is a difference of two times, and so small that it came out
+        at nothing or less.
       limit: the most that *value* may be; None if nothing is promised.
       pairs: how many measurements decide.
       discarded: how many do not, since the machine was busy.
@@ -38,7 +40,7 @@ class Outcome:
     high: float
     wall: float
     cpu: float
-    best: float
+    best: float | None
     limit: float | None
     pairs: int
     discarded: int
@@ -100,14 +102,13 @@ def judge(claim: Claim, processes: Sequence[Figures]) -> Outcome:
         [pair.wall if by_wall else pair.cpu for pair in pairs] for pairs in deciding
     ]
     medians = [statistics.median(of_one) for of_one in ratios]
-    against = 1.0 if claim.against is None else _least(claim, claim.against, processes)
     return Outcome(
         value=statistics.median(_flat(ratios)),
         low=min(medians),
         high=max(medians),
         wall=statistics.median(pair.wall for pair in _flat(every)),
         cpu=statistics.median(pair.cpu for pair in _flat(every)),
-        best=_quotient(_least(claim, claim.subject, processes), against),
+        best=_best(claim, processes),
         limit=claim.limit,
         pairs=count,
         discarded=sum(map(len, every)) - count,
@@ -124,6 +125,14 @@ def _quotient(subject: float, against: float) -> float:
     # A difference of two times can come out at nothing or less, when there is
     # so little to measure that only noise is left.
     return subject / against if against > 0 else float("inf")
+
+
+def _best(claim: Claim, processes: Sequence[Figures]) -> float | None:
+    subject = _least(claim, claim.subject, processes)
+    if claim.against is None:
+        return subject
+    against = _least(claim, claim.against, processes)
+    return subject / against if subject > 0 and against > 0 else None
 
 
 def _least(claim: Claim, label: str, processes: Sequence[Figures]) -> float:
@@ -148,12 +157,13 @@ def claim_table(judged: Iterable[tuple[Row, Sequence[Outcome]]]) -> str:
         for claim, outcome in zip(row.claims, outcomes, strict=True):
             show = _as_ratio if claim.against else row.unit.show
             limit = "" if outcome.limit is None else f"<= {show(outcome.limit)}"
+            best = "" if outcome.best is None else show(outcome.best)
             alike = claim.against is None
             lines.append(
                 f"| {row.name} | {claim.text} | {show(outcome.value)} | {limit} "
                 f"| {outcome.verdict} | {show(outcome.low)} to {show(outcome.high)} "
                 f"| {'' if alike else show(outcome.cpu)} "
-                f"| {'' if alike else show(outcome.wall)} | {show(outcome.best)} |"
+                f"| {'' if alike else show(outcome.wall)} | {best} |"
             )
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import attrs
 
@@ -183,13 +184,11 @@ def _unlisted(
 
 
 def _entry(name: str, thing: object) -> str:
-    made_for_pytest = getattr(thing, "__wrapped__", None)
-    if made_for_pytest is None and hasattr(thing, "_get_wrapped_function"):
-        made_for_pytest = thing._get_wrapped_function()  # type: ignore[attr-defined]
-    thing = made_for_pytest or thing
+    # A fixture wraps the function that says what it is.
+    thing = cast("object", getattr(thing, "__wrapped__", thing))
     parts = [f"#### `{name}`", "", _signed(name, thing), "", _prose(thing), ""]
     if isinstance(thing, type):
-        parts += _members(thing)
+        parts += _members(cast("type[object]", thing))
     return "\n".join(parts)
 
 
@@ -206,7 +205,7 @@ def _signed(name: str, thing: object) -> str:
     return f"```text\n{kind}{name}{_arguments(thing)}\n```"
 
 
-def _has_no_call(cls: type) -> bool:
+def _has_no_call(cls: type[object]) -> bool:
     """Whether nobody calls the class, or nothing says how."""
     if issubclass(cls, BaseException):
         return not inspect.isfunction(cls.__init__)
@@ -262,9 +261,12 @@ def _signature(thing: object) -> inspect.Signature:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
     declared = _type(parameter.annotation)
-    text = star.get(parameter.kind, "") + parameter.name
+    text = parameter.name
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        text = f"*{text}"
+    elif parameter.kind is parameter.VAR_KEYWORD:
+        text = f"**{text}"
     text += f": {declared}" if declared else ""
     if parameter.default is not parameter.empty:
         text += (" = " if declared else "=") + _default(parameter.default)
@@ -276,13 +278,13 @@ def _type(annotation: object) -> str:
         return ""
     if annotation is None:
         return "None"
-    text = (
-        annotation
-        if isinstance(annotation, str)
-        else inspect.formatannotation(annotation)
-    )
+    text = annotation if isinstance(annotation, str) else _shown(annotation)
     text = text.replace(" | _Nothing", "").replace("'", '"')
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", text)
+
+
+def _shown(annotation: object) -> str:
+    return str(inspect.formatannotation(annotation))
 
 
 def _default(value: object) -> str:
@@ -292,37 +294,35 @@ def _default(value: object) -> str:
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, str):
         return f'"{value}"'
-    simple = value is None or isinstance(value, bool | int | float)
-    if isinstance(value, tuple):
-        simple = not value
+    simple = value is None or value == () or isinstance(value, bool | int | float)
     return repr(value) if simple else "..."
 
 
-def _members(cls: type) -> Iterator[str]:
+def _members(cls: type[object]) -> Iterator[str]:
     """Yield what a class offers besides its arguments."""
     if issubclass(cls, enum.Enum):
         said = _said_of_members(cls)
         yield "".join(f"* `{one.name}`{said.get(one.name, '')}\n" for one in cls)
         return
-    fields = {field.name for field in attrs.fields(cls)} if attrs.has(cls) else set()
-    hidden = fields | FOR_THE_ENGINE.get(cls.__name__, set())
+    fields: tuple[attrs.Attribute[object], ...] = getattr(cls, "__attrs_attrs__", ())
+    hidden = {field.name for field in fields} | FOR_THE_ENGINE.get(cls.__name__, set())
     whole: list[str] = []
-    for name, member in vars(cls).items():
+    for name, member in cast("dict[str, object]", dict(vars(cls))).items():
         if name.startswith("_") or name in hidden:
             continue
         if isinstance(member, property):
             yield f"* **`.{name}`** {_first_paragraph(member)}"
-        elif isinstance(member, classmethod | staticmethod) or inspect.isfunction(
-            member
-        ):
-            function = getattr(member, "__func__", member)
-            if "\n" in (function.__doc__ or ""):
-                whole.append(f"**`{cls.__name__}.{name}`**\n")
-                whole.append(f"{_signed(name, function)}\n\n{_prose(function)}\n")
-            else:
-                wait = "await " if inspect.iscoroutinefunction(function) else ""
-                shown = _arguments(function)
-                yield f"* **`{wait}.{name}{shown}`** {_first_paragraph(function)}"
+            continue
+        function = cast("object", getattr(member, "__func__", member))
+        if not inspect.isfunction(function):
+            continue
+        shown = _arguments(function)
+        if "\n" in shown or "\n" in (function.__doc__ or ""):
+            whole.append(f"**`{cls.__name__}.{name}`**\n")
+            whole.append(f"{_signed(name, function)}\n\n{_prose(function)}\n")
+        else:
+            wait = "await " if inspect.iscoroutinefunction(function) else ""
+            yield f"* **`{wait}.{name}{shown}`** {_first_paragraph(function)}"
     yield from ("", *whole)
 
 

@@ -84,6 +84,7 @@ def test_a_difference_lost_in_noise_is_never_met() -> None:
     outcome = judge(RATIO, [figures([1.0], [-0.1])])
     assert math.isinf(outcome.value)
     assert outcome.verdict != "met"
+    assert outcome.best is None
 
 
 def test_the_tables_show_every_claim_and_every_contender() -> None:

@@ -268,6 +268,7 @@ def test_s064_s065_a_child_that_backs_off_is_listed_and_delays_nothing() -> None
             (status, _) = system.root.children()
             assert status.state is ChildState.RESTARTING
             assert status.due == 1.0
+            assert status.value is None
             assert system.root.count().specs == 2
             assert system.root.count().active == 1
             await system.root.start_child(probe.child("C"))

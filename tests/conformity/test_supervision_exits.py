@@ -207,6 +207,19 @@ def test_s032_gave_up_of_a_temporary_child_is_reported_or_escalates(
     run(main)
 
 
+def test_a_good_end_of_a_child_that_escalates_is_no_failure() -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = probe.child("A", restart=Restart.TEMPORARY, escalates=True)
+        async with probe.system([child]) as system:
+            probe.finish("A")
+            await settle()
+            assert system.root.children() == ()
+        assert [end.decision for end in probe.ends("root/A")] == [Decision.FORGET]
+
+    run(main)
+
+
 def test_a_child_can_ask_its_supervisor_to_give_up() -> None:
     async def main() -> None:
         probe = Probe()

@@ -97,6 +97,20 @@ def test_s155_every_lifes_events_are_accepted_by_the_automaton(
     assert_accepted(probe.events)
 
 
+def test_s155_a_life_in_the_place_of_one_that_failed_is_reported_as_restarted() -> None:
+    async def main() -> None:
+        probe = Probe()
+        async with probe.system([probe.child("A")]) as system:
+            await probe.crash_and_settle("A")
+            await system.root.terminate_child("A")
+            await system.root.restart_child("A")
+        up = (LifeState.READY, LifeState.RESTARTED)
+        states = [e.state for e in probe.events if e.path == "root/A" and e.state in up]
+        assert states == [LifeState.READY, LifeState.RESTARTED, LifeState.READY]
+
+    run(main)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s156_an_observer_that_fails_is_counted_and_harms_nothing(seed: int) -> None:
     async def main() -> None:

@@ -23,7 +23,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -109,7 +109,7 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def module_for(page: Path) -> Iterator[ModuleType]:
+def module_for(page: Path) -> Generator[ModuleType]:
     """Give a page a module of its own, and forget what it imports from its files."""
     module = ModuleType(f"page_{page.stem.replace('-', '_')}")
     here = str(Path.cwd())
@@ -191,25 +191,27 @@ def test_a_page_does_what_it_says(
 # ------------------------------------------------------------- commands and links
 
 
+def known_options(name: str) -> set[str]:
+    """Return the options of a command of the program, or of the program itself."""
+    program = typer.main.get_group(app)
+    params = program.params if name.startswith("-") else program.commands[name].params
+    return {option for param in params for option in param.opts} | {"--help"}
+
+
 def test_commands_and_options_of_the_pages_exist() -> None:
-    group = typer.main.get_group(app)
-    checked = 0
-    for page in PAGES:
-        for block in blocks_of(page.read_text("utf-8")):
-            if block.language != "console":
-                continue
-            for line in commands_of(block, "understudy "):
-                checked += 1
-                words = shlex.split(line, comments=True)[1:]
-                command = group if words[0].startswith("-") else None
-                command = command or group.commands[words[0]]
-                known = {
-                    option for param in command.params for option in param.opts
-                } | {"--help"}
-                for word in words:
-                    if word.startswith("-") and word != "-":
-                        assert word.split("=")[0] in known, f"{page}: {line}"
-    assert checked
+    lines = [
+        (page_id(page), line)
+        for page in PAGES
+        for block in blocks_of(page.read_text("utf-8"))
+        if block.language == "console"
+        for line in commands_of(block, "understudy ")
+    ]
+    for page, line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        options = {w.split("=")[0] for w in words if w.startswith("-") and w != "-"}
+        unknown = options - known_options(words[0])
+        assert not unknown, f"{page}: {line!r} has the unknown {unknown}"
+    assert lines, "the pages show no command at all"
 
 
 def headings_of(page: Path) -> set[str]:
@@ -254,7 +256,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 @pytest.fixture
 def made_reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs"), *sys.path])
     return importlib.import_module("make_reference")
 
 

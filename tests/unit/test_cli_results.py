@@ -160,4 +160,6 @@ def test_the_closing_sentence_counts_what_there_was() -> None:
         "interrupted: 3 runs finished (kept in o), 2 not run"
     )
     tally.not_read, tally.counted_all = 10, False
-    assert tally.stopped_sentence("x", "y").endswith(", at least 12 not run")
+    assert tally.stopped_sentence("x", "y").endswith(
+        ", 12 not run, the rest of the input not read"
+    )

@@ -15,6 +15,7 @@ from understudy_actors.supervision_messages import (
     End,
     Ended,
     GaveUp,
+    StartAgain,
     StartLife,
     StopAsked,
     StopLife,
@@ -185,3 +186,17 @@ def test_a_restart_that_fails_during_the_first_start_spends_budget() -> None:
     failed = Exit(ExitKind.START_FAILED, ValueError())
     assert started(core.handle(Ended("a", 2, failed), 0.0)) == [("a", 3)]
     assert core.handle(BecameReady("b", 1, None), 0.0) == [Up()]
+
+
+def test_a_child_stopped_with_its_group_and_started_by_hand_is_restarted_again() -> (
+    None
+):
+    core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Ended("b", 1, CRASH), 0.0)
+    core.handle(Terminate("a", Nobody()), 0.0)
+    core.handle(Ended("a", 1, DOWN), 0.0)
+    core.handle(BecameReady("b", 2, None), 0.0)
+    assert started(core.handle(StartAgain("a", Nobody()), 0.0)) == [("a", 2)]
+    core.handle(BecameReady("a", 2, None), 0.0)
+    core.handle(Ended("a", 2, CRASH), 0.0)
+    assert started(core.handle(Ended("b", 2, DOWN), 0.0)) == [("a", 3)]

@@ -43,7 +43,7 @@ COUNTING = 2.0
 """How long the lines that were not run are counted; seconds."""
 
 Show = Callable[[Tally, float | None], None]
-"""Shows the progress: the counts, and the part of the input read, from 0 to 1."""
+"""Shows the progress: the counts, and the part of the input done, from 0 to 1."""
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ async def run_job(spec: JobSpec, runtime: Runtime[Never], show: Show) -> Ended:
         await job.writer.finish()
     if job.writer.error is not None and not job.stopped:
         job.stop_for_output(job.writer.error)
-    show(job.tally, job.part_read())
+    show(job.tally, job.part_done())
     return Ended(
         job.tally,
         trio.current_time() - started,
@@ -152,8 +152,7 @@ class _Job:
                     for _ in range(self.spec.concurrency):
                         nursery.start_soon(self._take, receive.clone())
         except EscalationError as error:
-            cause = "" if error.__cause__ is None else f" ({error.__cause__})"
-            self.stop(f"stopped, as {error}{cause}")
+            self.stop(str(error))
         self.writer.add(self.order.rest())
         if self.stopped:
             await self._count_the_rest()
@@ -178,7 +177,7 @@ class _Job:
     async def report(self, show: Show) -> None:
         """Show the progress, again and again."""
         while True:
-            show(self.tally, self.part_read())
+            show(self.tally, self.part_done())
             await trio.sleep(REFRESH)
 
     # --- stopping ----------------------------------------------------------
@@ -197,12 +196,13 @@ class _Job:
         """Stop, as results can no longer be written."""
         self.stop(f"cannot write to {self.spec.output.name} ({_why(error)})")
 
-    def part_read(self) -> float | None:
-        """Return how much of the input was read, from 0 to 1; None for a pipe."""
+    def part_done(self) -> float | None:
+        """Return how much of the input is done, from 0 to 1; None for a pipe."""
         size = self.spec.source.size
         if size is None:
             return None
-        return min(1.0, self.records.position / size) if size else 1.0
+        taken = min(1.0, self.records.position / size) if size else 1.0
+        return taken * self.tally.finished / self.tally.read if self.tally.read else 0.0
 
     async def _count_the_rest(self) -> None:
         self.tally.counted_all = False

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from understudy.cli.tally import Tally
+from understudy.cli.tally import Tally, usd
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def progress_bar() -> Generator[Callable[[Tally, float | None], None]]:
     """Show how far a job is, on standard error; gives the function that does.
 
     Drawn only when that is called: there is no thread behind it.  It takes the
-    counts, and how much of the input was read, from 0 to 1, or None.
+    counts, and how much of the input is done, from 0 to 1, or None.
     """
     progress = Progress(
         BarColumn(bar_width=28),
@@ -43,10 +43,10 @@ def progress_bar() -> Generator[Callable[[Tally, float | None], None]]:
         progress.update(
             bar,
             total=None if part is None else 1.0,
-            completed=0.0 if part is None else _done_part(tally, part),
+            completed=part or 0.0,
             done=tally.finished,
             others=tally.others.total(),
-            cost=f"${tally.cost_micros / 1e6:.4f}" if tally.cost_micros else "",
+            cost=usd(tally.cost_micros) if tally.cost_micros else "",
         )
         progress.refresh()
 
@@ -58,8 +58,3 @@ class _Others(ProgressColumn):
     def render(self, task: Task) -> Text:
         count: int = task.fields["others"]
         return Text(f"{count:,} not completed", style="red" if count else "dim")
-
-
-def _done_part(tally: Tally, part: float) -> float:
-    """Return how much of the work is done, for a small file read in one go too."""
-    return part * tally.finished / tally.read if tally.read else 0.0

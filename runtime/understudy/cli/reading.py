@@ -69,11 +69,7 @@ def open_input(path: str, *, csv: bool | None) -> InputFile:
 
 
 class Records:
-    """The records of an input, one after another.
-
-    Attributes:
-      position: bytes read so far.
-    """
+    """The records of an input, one after another."""
 
     def __init__(self, source: InputFile) -> None:
         self._fd = source.fd
@@ -82,7 +78,11 @@ class Records:
         self._parser = source.parser()
         self._ready: Iterator[Record] = iter(())
         self._ended = False
-        self.position = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes whose records were given, but for what is short of a line."""
+        return self._parser.taken
 
     async def next(self) -> Record | None:
         """Return the next record, or None at the end; often no checkpoint.
@@ -100,6 +100,5 @@ class Records:
             chunk = await trio.to_thread.run_sync(
                 os.read, self._fd, CHUNK, abandon_on_cancel=self._leave_behind
             )
-            self.position += len(chunk)
             self._ended = not chunk
             self._ready = self._parser.feed(chunk) if chunk else self._parser.end()

@@ -36,7 +36,13 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class RecordParser(Protocol):
-    """Cuts a stream of bytes into records."""
+    """Cuts a stream of bytes into records.
+
+    Attributes:
+      taken: bytes of the lines that were looked at.
+    """
+
+    taken: int
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         """Yield the records that end in *chunk*; to be used up before the next."""
@@ -76,6 +82,7 @@ class JsonLines:
     def __init__(self) -> None:
         self._lines = _Lines()
         self._number = 0
+        self.taken = 0
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         """Yield the records that end in *chunk*."""
@@ -88,6 +95,7 @@ class JsonLines:
     def _records(self, lines: list[bytes]) -> Iterator[Record]:
         for line in lines:
             self._number += 1
+            self.taken += len(line) + 1
             if line and not line.isspace():
                 yield _json_record(self._number, line)
 
@@ -116,6 +124,7 @@ class CsvRows:
     def __init__(self) -> None:
         self._lines = _Lines()
         self._number = 0
+        self.taken = 0
         self._header: tuple[str, ...] | None = None
         # The lines of a row whose quotes are still open, and their length.
         self._open: list[str] = []
@@ -136,6 +145,7 @@ class CsvRows:
 
     def _line(self, line: bytes) -> Iterator[Record]:
         self._number += 1
+        self.taken += len(line) + 1
         if len(line) > MAX_RECORD:
             yield Record(self._number, problem=_too_long())
             return

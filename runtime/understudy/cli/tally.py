@@ -76,18 +76,25 @@ class Tally:
           reason: why, as a clause.
           kept: where the finished results are.
         """
-        at_least = "" if self.counted_all else "at least "
-        rest = f"{at_least}{self.not_run:,} not run"
-        return f"{reason}: {_runs(self.finished)} finished ({kept}), {rest}"
+        unread = "" if self.counted_all else ", the rest of the input not read"
+        return (
+            f"{reason}: {_runs(self.finished)} finished ({kept}), "
+            f"{self.not_run:,} not run{unread}"
+        )
 
     def _cost(self, elapsed: float) -> str:
         if not self.calls:
             return f"{elapsed:.1f} s"
+        spent = f"{elapsed:.1f} s, {self.calls:,} model calls"
+        if not self.cost_micros:
+            return spent
         about = "about " if self.estimated else ""
-        return (
-            f"{elapsed:.1f} s, {self.calls:,} model calls, "
-            f"{about}${self.cost_micros / 1e6:.4f}"
-        )
+        return f"{spent}, {about}{usd(self.cost_micros)}"
+
+
+def usd(cost_micros: int) -> str:
+    """Return an amount of money for people; *cost_micros* in micro-USD."""
+    return f"${cost_micros / 1e6:.{4 if cost_micros >= 1_000 else 6}f}"
 
 
 def _runs(count: int) -> str:

@@ -114,7 +114,7 @@ def input_words(workflow: AnyWorkflow) -> str:
     while stack:
         node = stack.pop()
         declared: object = getattr(node, "input_type", UNDECLARED)
-        if declared is not UNDECLARED:
+        if declared is not UNDECLARED and declared is not object:
             return shortened(type_name(declared), LONGEST)
         if not isinstance(node, Child):
             stack.extend(part for _, part in reversed(node.parts))

@@ -59,7 +59,9 @@ class _Chart:
     ) -> None:
         """Add an arrow."""
         arrow = "-.->" if back else "-->"
-        middle = f'|"{_escaped(label)}"|' if label else ""
+        shown = _escaped(label)
+        # Two quotes with nothing between them are an error of syntax there.
+        middle = f'|"{shown}"|' if shown else ""
         self._line(f"{first} {arrow}{middle} {second}")
 
     def part(self, node: AnyWorkflow, *, outermost: bool = False) -> _Ends:

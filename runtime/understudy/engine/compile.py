@@ -76,7 +76,9 @@ def compile_plan(plan: Plan, flow: Flow, max_runs: int, complete: Then) -> Compi
     entry = compiler.node(
         root, at_end, lambda strand, state: complete(strand, state, None)
     )
-    return Compiled(plan, entry, tuple(reversed(compiler.steps)))
+    order = {node.path: ordinal for ordinal, node in enumerate(root.walk())}
+    steps = sorted(compiler.steps, key=lambda op: order[op.path])
+    return Compiled(plan, entry, tuple(steps))
 
 
 def _end_branch(strand: Strand, _state: State, value: object) -> None:

@@ -1,0 +1,99 @@
+"""Events: what those who watch runs are told, and that watching changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from run_probe import seeded
+
+import understudy.watching
+from understudy import Attempt, Context, RunEvent, Runtime, RunStatus, sequence, step
+from understudy.testing import run_seeded
+
+
+@step
+async def first(context: Context[object], attempt: Attempt[object]) -> int:
+    if attempt.number == 1:
+        raise ConnectionError("gone")
+    attempt.emit("half way")
+    return 1
+
+
+@step
+async def second(context: Context[object]) -> int:
+    await trio.sleep(1)
+    return 2
+
+
+flow = sequence(first, second, name="flow")
+
+
+@seeded
+def test_a_stream_has_the_events_of_its_run_from_start_to_end(seed: int) -> None:
+    async def main() -> list[tuple[str, str, float]]:
+        async with Runtime(flow) as runtime:
+            await runtime.submit(flow, 0)
+            async with runtime.stream(flow, 0) as stream:
+                seen = [event async for event in stream]
+                assert (await stream.result()).value == 2
+                assert {event.run_id for event in seen} == {stream.run_id}
+        return [(event.kind, event.path, event.time) for event in seen]
+
+    assert run_seeded(main, seed=seed) == [
+        ("accepted", "", 0.0),
+        ("step_started", "first", 0.0),
+        ("attempt_failed", "first", 0.0),
+        ("waiting", "first", 0.0),
+        ("step_started", "first", 1.0),
+        ("emitted", "first", 1.0),
+        ("step_finished", "first", 1.0),
+        ("step_started", "second", 1.0),
+        ("step_finished", "second", 2.0),
+        ("ended", "", 2.0),
+    ]
+
+
+@seeded
+def test_leaving_a_stream_early_cancels_its_run(seed: int) -> None:
+    async def main() -> None:
+        async with Runtime(flow) as runtime:
+            async with runtime.stream(flow, 0) as stream:
+                async for event in stream:
+                    if event.kind == "waiting":
+                        break
+            assert (await stream.result()).status is RunStatus.CANCELLED
+            assert runtime._flow.observers == []
+            assert trio.current_time() == 0.0
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_a_slow_watcher_misses_the_newest_and_is_told_how_many(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(understudy.watching, "BUFFERED_EVENTS", 3)
+
+    async def main() -> tuple[list[str], int]:
+        async with Runtime(flow) as runtime, runtime.events() as events:
+            result = await runtime.run(flow, 0)
+            assert result.value == 2
+            seen: list[RunEvent] = [await anext(events) for _ in range(3)]
+            return [event.kind for event in seen], events.missed
+
+    kinds, missed = run_seeded(main, seed=seed)
+    assert kinds == ["accepted", "step_started", "attempt_failed"]
+    assert missed == 7
+
+
+@seeded
+def test_the_events_of_one_run_end_with_it(seed: int) -> None:
+    async def main() -> str:
+        async with Runtime(flow) as runtime, runtime.events("mine") as events:
+            await runtime.submit(flow, 0)
+            await runtime.submit(flow, 0, run_id="mine")
+            seen = [event async for event in events]
+            assert {event.run_id for event in seen} == {"mine"}
+            return seen[-1].kind
+
+    assert run_seeded(main, seed=seed) == "ended"
