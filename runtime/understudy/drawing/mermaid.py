@@ -144,7 +144,7 @@ class _Chart:
         return first, sign
 
     def _framed(self, title: str, inside: Callable[[], _Ends]) -> _Ends:
-        self._line(f'subgraph {self._new_id()}["{_escaped(title)}"]')
+        self._line(f'subgraph {self._new_id()}["{_escaped(title) or "?"}"]')
         outer, self._indent = self._indent, self._indent + "  "
         ends = inside()
         self._indent = outer
