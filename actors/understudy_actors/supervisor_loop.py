@@ -93,9 +93,9 @@ class SupervisorLoop:
     def life_ended(self, life: Incarnation, end: Exit) -> None:
         """See `Owner`."""
         child_id = _id_of(life)
-        if self._lives.get(child_id) is life:
+        if self._lives.get(child_id) is life and not self.gone.is_set():
             self.post(Ended(child_id, life.number, end))
-        else:  # it was left behind as stuck: only observers want to know
+        else:  # it was left behind: only observers want to know
             self._emit(life, _state_of(end), end)
 
     # The loop

@@ -7,6 +7,7 @@
     │   ├── ChildSpecError        a child spec or a supervisor's flags
     │   ├── NotFrozenError        a value that cannot be made immutable
     │   ├── ConfigError           a policy or setting with an impossible value
+    │   ├── InputError            a value from outside that is not what is taken
     │   ├── MissingOutputError    a step asked a state for what it does not hold
     │   └── WorkflowError         a workflow that cannot run
     │       ├── UnknownStepError

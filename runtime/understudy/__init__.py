@@ -31,17 +31,20 @@ from understudy.workflows.fan_outs import each, parallel
 from understudy.workflows.inputs import InputError
 from understudy.workflows.joins import all_of, best_effort, first_success, quorum
 from understudy.workflows.nodes import Workflow
-from understudy.workflows.policy import Decision
+from understudy.workflows.policy import Decision, RoutingPolicy
 from understudy.workflows.seed_steps import WorkflowStep
-from understudy.workflows.step import Step, stateful_step, step
+from understudy.workflows.step import StatefulStep, Step, stateful_step, step
 from understudy_protocols.budget import Budget, BudgetExceededError
 from understudy_protocols.chat import (
     Finish,
+    Finished,
     Message,
     Model,
     ModelReply,
     ModelRequest,
     Price,
+    StreamEvent,
+    TextDelta,
 )
 from understudy_protocols.errors import (
     AdmissionError,
@@ -65,6 +68,7 @@ from understudy_protocols.frozen import FrozenMap, freeze, register_type, thaw
 from understudy_protocols.outcomes import Outcome, RunStatus
 from understudy_protocols.retry import RetryConfig, RetryRule
 from understudy_protocols.state import OrchestrationState
+from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
 from understudy_protocols.usage import Usage
 
 __all__ = [
@@ -83,6 +87,7 @@ __all__ = [
     "Failure",
     "FailureMode",
     "Finish",
+    "Finished",
     "FrozenMap",
     "InputError",
     "LengthTiers",
@@ -99,6 +104,7 @@ __all__ = [
     "RetryConfig",
     "RetryRule",
     "Router",
+    "RoutingPolicy",
     "RunEvent",
     "RunFailed",
     "RunHandle",
@@ -107,9 +113,14 @@ __all__ = [
     "Runtime",
     "RuntimeFailed",
     "SetupError",
+    "StatefulStep",
     "Step",
     "StepError",
     "StepResult",
+    "StreamEvent",
+    "SupervisionEvent",
+    "TextDelta",
+    "TreeSnapshot",
     "UnderstudyError",
     "Usage",
     "Workflow",

@@ -61,7 +61,8 @@ class ManyRuns(Generic[Out_co]):
     async def __anext__(self) -> RunResult[Out_co]:
         """Return the next result; always a checkpoint.
 
-        Cancellation: nothing is lost; the next call goes on.
+        Cancellation: nothing is lost, unless the inputs lose one when a read of
+          them is cancelled, as an async generator does; the next call goes on.
         """
         await trio.lowlevel.checkpoint()
         while True:
@@ -144,10 +145,21 @@ class ManyRuns(Generic[Out_co]):
         return None
 
 
-async def _as_async(inputs: Iterable[In] | AsyncIterable[In]) -> AsyncIterator[In]:
-    if isinstance(inputs, AsyncIterable):
-        async for given in inputs:
-            yield given
-    else:
-        for given in inputs:
-            yield given
+def _as_async(inputs: Iterable[In] | AsyncIterable[In]) -> AsyncIterator[In]:
+    # No generator: it would be over for good once a read of it was cancelled.
+    return aiter(inputs) if isinstance(inputs, AsyncIterable) else _Taken(inputs)
+
+
+class _Taken(Generic[In]):
+    """A plain iterator where an asynchronous one is wanted."""
+
+    def __init__(self, inputs: Iterable[In]) -> None:
+        self._inputs = iter(inputs)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> In:
+        for given in self._inputs:
+            return given
+        raise StopAsyncIteration

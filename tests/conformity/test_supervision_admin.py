@@ -360,6 +360,7 @@ def test_s106_a_dead_supervisor_refuses_at_once() -> None:
             await dead.stop()
             await settle()
             assert system.root.children() == ()
+            assert [end.kind for end in probe.ends("root/S")] == [ExitKind.SHUTDOWN]
             calls: list[Callable[[str], Awaitable[object]]] = [
                 dead.restart_child,
                 dead.terminate_child,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
@@ -9,9 +11,10 @@ from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 from understudy_actors.supervision import Supervision
 from understudy_actors.supervision_messages import Action, Event, Terminate
 from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_actors.supervisor_loop import SupervisorLoop
 from understudy_protocols.errors import RestartIntensityError, RuntimeFailed
 from understudy_protocols.supervision import ExitKind, Strategy
-from understudy_protocols.supervision_records import AdminError, LifeState, Refusal
+from understudy_protocols.supervision_records import AdminError, Refusal
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -177,7 +180,7 @@ def test_s077_a_bug_in_a_supervisor_leaves_no_orphan_and_does_not_hang(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_s077_what_a_broken_supervisor_cannot_cut_is_left_behind_as_stuck(
+def test_s077_a_bug_in_the_root_ends_the_system_with_its_cause(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant_a_bug(monkeypatch)
@@ -186,19 +189,46 @@ def test_s077_what_a_broken_supervisor_cannot_cut_is_left_behind_as_stuck(
         probe = Probe()
 
         async def scene() -> None:
-            inner = supervising(probe.child("B"))
-            children = [probe.child("A"), supervisor_child("S", inner)]
-            async with probe.system(children) as system:
-                with trio.CancelScope(shield=True):
-                    await system.root.terminate_child("A")
+            inner = supervisor_child("S", supervising(probe.child("B")))
+            async with probe.system([probe.child("A"), inner]) as system:
+                await system.root.terminate_child("A")
 
-        with pytest.raises((RuntimeFailed, AdminError)) as caught:
+        with pytest.raises(AdminError) as caught:
             await scene()
-        assert not isinstance(caught.value, ExceptionGroup)
-        assert {e.state for e in probe.events if e.path == "root"} >= {
-            LifeState.CRASHED
-        }
+        assert "moreover, the runtime failed" in caught.value.__notes__[0]
+        (end,) = probe.ends("root")
+        assert isinstance(end.cause, Bug)
         kinds = [end.kind for path in ("S", "A") for end in probe.ends(f"root/{path}")]
         assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s077_even_a_bug_in_the_way_out_of_a_bug_leaves_no_orphan(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_a_bug(monkeypatch)
+
+    async def broken(self: SupervisorLoop) -> None:
+        raise Bug("and another")
+
+    monkeypatch.setattr(SupervisorLoop, "_abandon", broken)
+
+    async def main() -> None:
+        probe = Probe()
+
+        async def scene() -> None:
+            async with probe.system([probe.child("A"), probe.child("B")]) as system:
+                with contextlib.suppress(AdminError):
+                    await system.root.terminate_child("A")
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed) as caught:
+            await scene()
+        assert isinstance(caught.value.__cause__, Bug)
+        kinds = [end.kind for path in "AB" for end in probe.ends(f"root/{path}")]
+        assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
+        assert trio.current_time() == 0.0
 
     run(main, seed)

@@ -14,6 +14,7 @@ from understudy_protocols.supervision import (
     ExitKind,
     Kill,
     Life,
+    Restart,
     Start,
     Strategy,
 )
@@ -514,5 +515,47 @@ def test_any_number_of_tasks_of_a_child_may_wait_for_its_stop() -> None:
         async with probe.system([ChildSpec("A", child)]):
             pass
         assert [end.kind for end in probe.ends("root/A")] == [ExitKind.SHUTDOWN]
+
+    run(main)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_stop_callback_is_not_called_when_the_child_has_ended(seed: int) -> None:
+    async def main() -> None:
+        calls: list[str] = []
+        ended = False
+
+        def note() -> None:
+            calls.append("late" if ended else "in time")
+
+        async def child(life: Life) -> None:
+            nonlocal ended
+            life.on_stop(note)
+            life.ready()
+            await trio.sleep(1.0)
+            ended = True
+
+        once = ChildSpec("A", child, restart=Restart.TEMPORARY)
+        async with Probe().system([once]):
+            await trio.sleep(1.0)
+        assert "late" not in calls
+
+    run(main, seed)
+
+
+def test_what_the_body_raises_carries_no_note_when_children_had_to_be_cut() -> None:
+    async def main() -> None:
+        boom = Boom("body")
+        patient = Probe().child("A", stop_takes=60.0, shutdown=60.0)
+
+        async def scene() -> None:
+            async with Probe().system([patient], stop_timeout=1.0):
+                raise boom
+
+        with pytest.raises(Boom) as caught:
+            await scene()
+        assert caught.value is boom
+        assert not hasattr(boom, "__notes__")
+        assert trio.current_time() == 1.0
 
     run(main)

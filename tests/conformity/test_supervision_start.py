@@ -133,6 +133,26 @@ def test_s019_a_start_over_its_time_fails_with_kind_timeout() -> None:
     run(main)
 
 
+def test_s019_readiness_that_comes_after_the_cut_is_too_late() -> None:
+    async def late(life: Life) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5.5)
+            life.ready()
+            await trio.sleep(9.5)
+
+    async def main() -> None:
+        probe = Probe()
+        async with probe.system([]) as system:
+            with pytest.raises(StartFailedError, match="over its time"):
+                await system.root.start_child(ChildSpec("A", late, start_timeout=5.0))
+            assert trio.current_time() == 6.0
+            assert LifeState.READY not in [
+                event.state for event in probe.events if event.path == "root/A"
+            ]
+
+    run(main)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s020_a_start_that_ends_without_being_ready_is_a_failure(seed: int) -> None:
     async def forgetful(life: Life) -> None:

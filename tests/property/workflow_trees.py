@@ -72,7 +72,7 @@ class Leaf:
       needs: names, and whether they must exist.
       fails: attempts that fail before one goes well; NEVER for all.
       retried: whether its failures are of a kind that is tried again.
-      runs: it runs unless a digest of its place, modulo 4, is this.
+      runs: it runs unless a digest of its place, modulo 2, is this.
       shape: a function, an object that sees all in scope, a list of items, or
         a pause that answers itself after its time.
     """
@@ -275,7 +275,7 @@ class Place:
 
 
 def wanted(spec: Leaf, place: Place) -> bool:
-    return spec.runs is None or digest((spec.name, place.number())) % 4 != spec.runs
+    return spec.runs is None or digest((spec.name, place.number())) % 2 != spec.runs
 
 
 def computed(spec: Leaf, place: Place, seen: Mapping[str, object]) -> object:
@@ -305,7 +305,7 @@ class _Object:
         return state.with_output(self.name, value)
 
     def should_execute(self, state: OrchestrationState) -> bool:
-        return self.spec.runs is None or digest(state.inputs) % 4 != self.spec.runs
+        return self.spec.runs is None or digest(state.inputs) % 2 != self.spec.runs
 
 
 class _Policy:
@@ -494,7 +494,7 @@ class Meaning:
             return digest(spec.name)
         is_object = spec.shape == "object"
         if is_object:
-            runs = spec.runs is None or digest(place.given) % 4 != spec.runs
+            runs = spec.runs is None or digest(place.given) % 2 != spec.runs
         else:
             runs = wanted(spec, place)
         if not runs:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import trio
 from run_probe import seeded
 
-from understudy import AdmissionError, Context, InputError, Runtime, RunStatus, step
+from understudy import (
+    AdmissionError,
+    Context,
+    InputError,
+    RetryConfig,
+    Runtime,
+    RunStatus,
+    step,
+)
 from understudy.many import READ_AHEAD
 from understudy.testing import run_seeded
 
@@ -146,10 +155,12 @@ def test_run_many_keeps_its_concurrency_and_reads_no_further_than_it_may(
     furthest: list[int] = []
     under_way: set[float] = set()
 
-    @step
+    most: list[int] = []
+
+    @step(retry=RetryConfig(timeout_seconds=math.inf))
     async def notes(context: Context[float]) -> float:
         under_way.add(context.input)
-        assert len(under_way) <= 3
+        most.append(len(under_way))
         await trio.sleep(1_000 if context.input == 0 else 1)
         under_way.remove(context.input)
         return context.input
@@ -173,6 +184,7 @@ def test_run_many_keeps_its_concurrency_and_reads_no_further_than_it_may(
                     assert len(read) == READ_AHEAD * 3
                 else:
                     assert len(furthest) > 500
+                assert max(most) == 3
             assert runtime.list() == ()
 
     run_seeded(main, seed=seed)
@@ -186,7 +198,7 @@ def test_a_consumer_that_stops_early_cancels_what_is_under_way(
     async def main() -> None:
         async with Runtime(takes) as runtime:
             many = runtime.run_many(
-                takes, [1.0] + [100.0] * 50, concurrency=5, ordered=ordered
+                takes, [1.0] + [20.0] * 50, concurrency=5, ordered=ordered
             )
             async with many:
                 async for result in many:
@@ -247,7 +259,7 @@ def test_a_cancelled_read_of_a_slow_source_loses_nothing(seed: int) -> None:
             many = runtime.run_many(wants, receive, concurrency=1)
             for number in range(3):
                 with trio.move_on_after(5):
-                    await anext(many)
+                    values.append((await anext(many)).value)
                 await send.send(number)
             send.close()
             async for result in many:

@@ -43,7 +43,7 @@ def reads_in_thread(context: Context[object]) -> str:
 
 @seeded
 def test_s158_what_the_submitter_has_set_is_seen_by_every_step(seed: int) -> None:
-    flow = sequence(items, each(reads, over=items), reads.named("again"))
+    flow = sequence(items, each(reads, over=items).named("many"), reads.named("again"))
 
     async def main() -> None:
         async with Runtime(flow) as runtime:
@@ -51,7 +51,7 @@ def test_s158_what_the_submitter_has_set_is_seen_by_every_step(seed: int) -> Non
             async def one(name: str) -> None:
                 trace.set(name)
                 result = await runtime.run(flow, 0)
-                assert result.outputs["each_reads"] == (name,) * 3
+                assert result.outputs["many"] == (name,) * 3
                 assert result.value == name
 
             async with trio.open_nursery() as nursery:

@@ -319,7 +319,11 @@ def test_a_run_that_is_cancelled_by_a_question_goes_nowhere_from_there(
 
         more = parallel(gives("p", notes=after), gives("q", notes=after), name="more")
         first = {
-            "until": repeat(gives("x"), until=ask, max_rounds=3),
+            "until": repeat(
+                shows("x", lambda context: after.extend(["x"] * (context.round > 1))),
+                until=ask,
+                max_rounds=3,
+            ),
             "accept": cascade(gives("x"), gives("y", notes=after), accept=ask),
             "over": each(gives("x", notes=after), over=items),
             "input": child(gives("x", notes=after), input=items),

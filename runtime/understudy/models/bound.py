@@ -171,6 +171,8 @@ class BoundModel:
             not helped.
           BudgetExceededError: the next request could pass a cap; it is not sent.
         """
+        if output is str:
+            output = None  # the text itself, not a text inside of JSON
         base = ModelRequest(
             messages=as_messages(prompt),
             output_schema=None if output is None else schema_of(output),
