@@ -22,7 +22,7 @@ from understudy import (
 from understudy.models.scripted import ScriptedModel
 from understudy.testing import run_seeded
 
-PRICED = Price(input_micros_per_mtok=1_000_000, output_micros_per_mtok=1_000_000)
+PRICED = Price(input_per_million_usd=1, output_per_million_usd=1)
 
 
 def priced(latency: float = 1.0) -> ScriptedModel:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 import attrs
+import msgspec
 import pytest
 from workflow_probe import gives, shows, side_by_side
 
@@ -392,7 +393,7 @@ def test_ten_thousand_nodes_check_in_less_than_a_second(shape: str) -> None:
             workflow = sequence(
                 steps[0],
                 *(
-                    attrs.evolve(after, needs=(before,))
+                    msgspec.structs.replace(after, needs=(before,))
                     for before, after in itertools.pairwise(steps)
                 ),
             )

@@ -42,8 +42,10 @@ def decode(text: str, kind: type[T]) -> Decoded[T]:
         try:
             return Decoded(_strict(candidate, kind), repaired=True)
         except (msgspec.DecodeError, RecursionError) as error:
-            # The candidate that got furthest tells the model the most.
-            if isinstance(error, msgspec.ValidationError):
+            # The likeliest one that is JSON at all tells the model the most.
+            if isinstance(error, msgspec.ValidationError) and not isinstance(
+                first, msgspec.ValidationError
+            ):
                 first = error
     cause = (
         Cause.SCHEMA if isinstance(first, msgspec.ValidationError) else Cause.MALFORMED

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Never, Self, TypeAlias, TypeVar
 
-import attrs
+import msgspec
 
 from understudy.workflows.joins import Join
 from understudy_protocols.errors import ConfigError
@@ -36,12 +36,13 @@ def check_label(what: str, name: object) -> None:
         )
 
 
-def _check_name(_node: object, _field: object, name: str) -> None:
-    check_label("a node", name)
-
-
-@attrs.frozen(eq=False)
-class Workflow(Generic[In_contra, Out_co, Deps_contra]):
+class Workflow(
+    msgspec.Struct,
+    Generic[In_contra, Out_co, Deps_contra],
+    frozen=True,
+    eq=False,
+    kw_only=True,
+):
     """Base of all nodes; compared by identity, since names may repeat.
 
     Args:
@@ -49,21 +50,27 @@ class Workflow(Generic[In_contra, Out_co, Deps_contra]):
       version: a mark to change when the meaning changes but the shape does not.
     """
 
-    name: str = attrs.field(kw_only=True, validator=_check_name)
-    version: str = attrs.field(default="", kw_only=True)
+    name: str
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        check_label("a node", self.name)
 
     def named(self, name: str) -> Self:
         """Return the same node under another name."""
-        return attrs.evolve(self, name=name)
+        return msgspec.structs.replace(self, name=name)
 
     def versioned(self, version: str) -> Self:
         """Return the same node with another mark of its version."""
-        return attrs.evolve(self, version=version)
+        return msgspec.structs.replace(self, version=version)
 
     @property
     def parts(self) -> tuple[tuple[str, AnyWorkflow], ...]:
         """The nodes inside this one, each with its label, in order."""
         return ()
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name!r}>"
 
     @property
     def kind(self) -> str:
@@ -75,8 +82,7 @@ AnyWorkflow: TypeAlias = Workflow[Never, object, Never]
 """A workflow of whatever input, output and dependencies."""
 
 
-@attrs.frozen(eq=False)
-class Maybe(Generic[Out_co]):
+class Maybe(msgspec.Struct, Generic[Out_co], frozen=True, eq=False):
     """A need that may be unfilled: the node may not have run; see `maybe`."""
 
     node: AnyWorkflow | str
@@ -86,8 +92,7 @@ Need: TypeAlias = AnyWorkflow | Maybe[object] | str
 """What a step may ask for: a node, its name, or `maybe` of either."""
 
 
-@attrs.frozen(eq=False)
-class Sequence(Workflow[In_contra, Out_co, Deps_contra]):
+class Sequence(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """Nodes one after another; its value is that of the last."""
 
     nodes: tuple[AnyWorkflow, ...]
@@ -107,8 +112,7 @@ def is_grouping(node: AnyWorkflow) -> bool:
     return isinstance(node, Sequence) and node.name == GROUPING
 
 
-@attrs.frozen(eq=False)
-class Parallel(Workflow[In_contra, Out_co, Deps_contra]):
+class Parallel(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """Branches side by side; its value is a mapping from branch to value."""
 
     branches: Mapping[str, AnyWorkflow]
@@ -121,8 +125,7 @@ class Parallel(Workflow[In_contra, Out_co, Deps_contra]):
         return tuple(self.branches.items())
 
 
-@attrs.frozen(eq=False)
-class Each(Workflow[In_contra, Out_co, Deps_contra]):
+class Each(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """One run of a body for every item of a list; its value is a tuple."""
 
     body: AnyWorkflow
@@ -136,8 +139,7 @@ class Each(Workflow[In_contra, Out_co, Deps_contra]):
         return ((self.body.name, self.body),)
 
 
-@attrs.frozen(eq=False)
-class Route(Workflow[In_contra, Out_co, Deps_contra]):
+class Route(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """One of several branches, as a policy decides; its value is that branch's."""
 
     policy: object
@@ -149,8 +151,7 @@ class Route(Workflow[In_contra, Out_co, Deps_contra]):
         return tuple(self.branches.items())
 
 
-@attrs.frozen(eq=False)
-class Cascade(Workflow[In_contra, Out_co, Deps_contra]):
+class Cascade(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """Tiers, each tried when the one before was not good enough or failed."""
 
     tiers: tuple[AnyWorkflow, ...]
@@ -162,8 +163,7 @@ class Cascade(Workflow[In_contra, Out_co, Deps_contra]):
         return tuple((tier.name, tier) for tier in self.tiers)
 
 
-@attrs.frozen(eq=False)
-class Repeat(Workflow[In_contra, Out_co, Deps_contra]):
+class Repeat(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """A body run again until its value is good, at most so many rounds."""
 
     body: AnyWorkflow
@@ -176,8 +176,7 @@ class Repeat(Workflow[In_contra, Out_co, Deps_contra]):
         return ((self.body.name, self.body),)
 
 
-@attrs.frozen(eq=False)
-class Pause(Workflow[In_contra, Out_co, Deps_contra]):
+class Pause(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """A place where a person or another system gives the value.
 
     Args:
@@ -193,8 +192,7 @@ class Pause(Workflow[In_contra, Out_co, Deps_contra]):
     has_default: bool
 
 
-@attrs.frozen(eq=False)
-class Child(Workflow[In_contra, Out_co, Deps_contra]):
+class Child(Workflow[In_contra, Out_co, Deps_contra], frozen=True, eq=False):
     """A workflow with an input and a scope of its own inside another one."""
 
     workflow: AnyWorkflow

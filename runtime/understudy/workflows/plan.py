@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import attrs
+import msgspec
 
 from understudy.workflows.nodes import AnyWorkflow
 
 
-@attrs.frozen(eq=False)
-class PlanNode:
+class PlanNode(msgspec.Struct, frozen=True, eq=False):
     """One node of a checked workflow.
 
     Args:
@@ -45,8 +44,7 @@ class PlanNode:
             stack.extend(reversed(node.children))
 
 
-@attrs.frozen(eq=False)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, eq=False):
     """A workflow that can run.
 
     Args:

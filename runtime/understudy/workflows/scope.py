@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Set as AbstractSet
 
-import attrs
+import msgspec
 
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.nodes import AnyWorkflow, Maybe, Need, Workflow
@@ -18,8 +18,7 @@ from understudy_protocols.errors import (
 )
 
 
-@attrs.frozen
-class Visible:
+class Visible(msgspec.Struct, frozen=True):
     """What a name stands for.
 
     Args:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Generic, Literal, Never, Protocol, TypeVar, cast, overload
 
-import attrs
+import msgspec
 
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
@@ -51,9 +51,11 @@ class StatefulStep(Protocol[D_contra]):
         ...
 
 
-@attrs.frozen(eq=False)
 class Step(
-    Workflow[In_contra, Out_co, Deps_contra], Generic[In_contra, Out_co, Deps_contra]
+    Workflow[In_contra, Out_co, Deps_contra],
+    Generic[In_contra, Out_co, Deps_contra],
+    frozen=True,
+    eq=False,
 ):
     """One function as a node of a workflow.
 
@@ -82,7 +84,7 @@ class Step(
     output_type: object = UNDECLARED
     deps_type: object = UNDECLARED
     timeout: float = math.inf
-    retry: RetryConfig = attrs.field(factory=RetryConfig)
+    retry: RetryConfig = msgspec.field(default_factory=RetryConfig)
     max_concurrent: int | None = None
     replay_safe: bool = True
     min_time: float = 0.0
