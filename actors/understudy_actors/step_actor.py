@@ -19,14 +19,14 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import trio
-from understudy_protocols.errors import RestartIntensityError
-from understudy_protocols.supervision import Life
 
 from understudy_actors.exits import leaf
 from understudy_actors.mailbox import Mailbox
 from understudy_actors.restart_window import RestartWindow
 from understudy_actors.watchdog import Cut, Watchdog
 from understudy_actors.worker import Work, Worker
+from understudy_protocols.errors import RestartIntensityError
+from understudy_protocols.supervision import Life
 
 M = TypeVar("M")
 
@@ -76,6 +76,7 @@ class StepActor(Generic[M]):
         # most max_concurrent unless that was lowered while they worked.
         self._busy = 0
         self._waking = False
+        self._looking = False
         self._serving = False
         self._idle: list[Worker[M]] = []
         # Tasks that want their worker's permit back, in line.  Nobody waits
@@ -158,7 +159,12 @@ class StepActor(Generic[M]):
         trio.lowlevel.reschedule(worker.task)
 
     def _wake(self) -> None:
-        if self._waking or not self._serving or self._busy >= self.max_concurrent:
+        if (
+            self._waking
+            or self._looking
+            or not self._serving
+            or self._busy >= self.max_concurrent
+        ):
             return
         if self._idle:
             self._waking = True
@@ -233,6 +239,7 @@ class StepActor(Generic[M]):
                 raise
             # Its clean-up failed after the cut: the cut is the reason.  Caught out
             # here, since the scope takes its Cancelled out of a group on the way.
+            self._looking = False
             self._after_cut(worker, work, error)
         if contextvars.copy_context() != self._context:
             worker.spent = True
@@ -264,6 +271,7 @@ class StepActor(Generic[M]):
                 if not self._waking and len(mailbox):
                     self._wake()
                 await work.handle(message, worker)
+                self._looking = False
                 worker.message = None
                 if slot.fired is not None or worker.spent:
                     return True
@@ -290,6 +298,10 @@ class StepActor(Generic[M]):
             self.permit_freed()
         return self._serving and not worker.lost and len(self._idle) < MAX_IDLE
 
+    def will_look(self) -> None:
+        """See `Worker.will_look`."""
+        self._looking = True
+
     def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort:
         """A worker that waits to be woken is cancelled instead."""
         self._idle.remove(worker)
@@ -298,8 +310,9 @@ class StepActor(Generic[M]):
     # --- ends --------------------------------------------------------------
 
     def _gone(self, worker: Worker[M]) -> None:
-        # Else the watchdog would miss it when that deadline comes.
-        worker.slot.deadline = math.inf
+        # Else the watchdog would keep the worker until its last deadline.
+        worker.slot.retire(self._watchdog)
+        self._looking = False
         if worker.lost:
             return
         self._workers.pop(worker, None)

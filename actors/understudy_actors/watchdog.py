@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import trio
+
 from understudy_protocols.supervision import Life
 
 _NEVER = math.inf
@@ -39,6 +40,11 @@ class Cut(enum.Enum):
 
 class Due(Protocol):
     """Something that waits in the heap of a `Watchdog`."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing is to be done any more when its time comes."""
+        ...
 
     def due(self, now: float, at: float, watchdog: Watchdog) -> None:
         """Act on an entry made for the time *at*, which has come."""
@@ -98,12 +104,26 @@ class Slot:
         if self.deadline < self.queued:
             watchdog.push(self)
 
+    def retire(self, watchdog: Watchdog) -> None:
+        """Let go of a worker that has ended; its heap entry may stay a while."""
+        self.deadline = _NEVER
+        self.on_overdue = _nothing_overdue
+        if self.queued != _NEVER:
+            watchdog.note_dead()
+
+    @property
+    def dead(self) -> bool:
+        """Whether its worker has ended."""
+        return self.on_overdue is _nothing_overdue
+
     def due(self, now: float, at: float, watchdog: Watchdog) -> None:
         """Cut the worker, or look again when its deadline really comes."""
         if at != self.queued:
             return  # an earlier entry has taken this one's place
         self.queued = _NEVER
-        if self.deadline > now:
+        if self.dead:
+            watchdog.note_gone()
+        elif self.deadline > now:
             if self.deadline != _NEVER:
                 watchdog.push(self)
         elif self.fired is None:
@@ -111,6 +131,10 @@ class Slot:
         else:
             self.deadline = _NEVER
             self.on_overdue()
+
+
+def _nothing_overdue() -> None:
+    """Stand in for the report of a worker that has ended."""
 
 
 class Timer:
@@ -180,19 +204,15 @@ class Watchdog:
         return timer
 
     def note_dead(self) -> None:
-        """Count a timer that was called off, and sweep when most were."""
+        """Count an entry that is dead before its time, and sweep when most are."""
         self._dead += 1
         if self._dead * 2 > len(self._heap) >= _COMPACT_FROM:
-            self._heap = [
-                entry
-                for entry in self._heap
-                if not (isinstance(entry[2], Timer) and entry[2].dead)
-            ]
+            self._heap = [entry for entry in self._heap if not entry[2].dead]
             heapq.heapify(self._heap)
             self._dead = 0
 
     def note_gone(self) -> None:
-        """A timer that was called off has left the heap by itself."""
+        """A dead entry has left the heap by itself."""
         self._dead -= 1
 
     async def run(self, life: Life) -> None:

@@ -96,6 +96,14 @@ class Worker(Generic[M]):
         self.spent = False
         self.task: trio.lowlevel.Task | None = None
 
+    def will_look(self) -> None:
+        """Say that nothing is waited for any more before the handler returns.
+
+        The worker then looks for the next message by itself, and so nobody is
+        woken for one that the handler puts into its own mailbox.
+        """
+        self._pool.will_look()
+
     def lend_permit(self) -> None:
         """Let another message be handled while this one only waits."""
         if self.holds_permit:
@@ -129,6 +137,7 @@ class Pool(Protocol[M]):
     """What a worker asks of its step actor."""
 
     def permit_freed(self) -> None: ...
+    def will_look(self) -> None: ...
     async def regain(self, worker: Worker[M]) -> None: ...
     def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort: ...
     def overdue(self, worker: Worker[M]) -> None: ...

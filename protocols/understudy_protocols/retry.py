@@ -200,6 +200,8 @@ def delay_after(
 
 def _rule(config: RetryConfig, cause: Cause) -> RetryRule:
     rules = config.rules
+    if not rules:
+        return _NO_RULE
     return rules.get(cause) or rules.get(cause.mode) or _NO_RULE
 
 

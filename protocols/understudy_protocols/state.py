@@ -126,7 +126,9 @@ class OrchestrationState(Generic[InputT_co]):
           created_at: aware, in UTC.
         """
         state = _blank(OrchestrationState)
-        _set_parts(state, (_Origin(task_id, frozen_inputs, metadata, created_at), {}, ()))
+        _set_parts(
+            state, (_Origin(task_id, frozen_inputs, metadata, created_at), {}, ())
+        )
         return state
 
     @property

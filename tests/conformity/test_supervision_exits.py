@@ -428,6 +428,8 @@ def test_s037_a_late_end_of_an_earlier_life_changes_nothing(seed: int) -> None:
             (status,) = system.root.children()
             assert status.incarnation == 2
             assert status.state is ChildState.RUNNING
+        assert system.stop_report is not None
+        assert system.stop_report.clean, "what ended late is not stuck any more"
         ends = [(e.incarnation, e.state) for e in probe.events if e.path == "root/A"]
         assert (1, LifeState.STUCK) in ends
         assert ends.count((1, LifeState.CRASHED)) == 1

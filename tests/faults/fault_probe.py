@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from understudy import Runtime, RunStatus
+from understudy import RunStatus, Runtime
 from understudy.engine.strand import Run
 from understudy_actors.step_actor import StepActor
 

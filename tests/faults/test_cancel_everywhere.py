@@ -14,8 +14,8 @@ from understudy import (
     ModelError,
     Price,
     RetryConfig,
-    Runtime,
     RunStatus,
+    Runtime,
     best_effort,
     each,
     first_success,
@@ -100,7 +100,9 @@ async def _scenario(at: int, inner: bool) -> bool:
     """Run the flow twice side by side, one of them cut; whether it was."""
     counter = Checkpoints(at)
     with trio.CancelScope() as whole:
-        async with Runtime(flow, models={"m": _model()}, budget=Budget(usd=1)) as runtime:
+        async with Runtime(
+            flow, models={"m": _model()}, budget=Budget(usd=1)
+        ) as runtime:
             ledger = Ledger(runtime)
             trio.lowlevel.add_instrument(counter)
             counter.scope = trio.CancelScope() if inner else whole

@@ -66,10 +66,12 @@ class Meter:
             input_tokens=len(letters),
             output_tokens=request.max_tokens,
         )
-        # Billed from the start: whoever is cut off pays all the same.
-        self.cost += reply.usage.cost_micros
-        self.tokens += reply.usage.tokens
+        # Billed from the start: whoever is cut off pays all the same, and only
+        # who is turned away does not.
         self.calls += 1
+        if cause not in ("auth", "rate_limit"):
+            self.cost += reply.usage.cost_micros
+            self.tokens += reply.usage.tokens
         await trio.sleep(float(latency))
         if cause:
             raise ModelError("no", cause=Cause(cause))

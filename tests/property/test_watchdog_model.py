@@ -93,9 +93,9 @@ def test_no_handler_is_cut_wrongly_and_a_result_of_the_same_tick_is_kept(
 
     async def main() -> None:
         dog = Watchdog(trio.current_time, GRACE)
-        async with ActorSystem(SupervisorSpec((ChildSpec("dog", dog.run),))):
-            async with trio.open_nursery() as nursery:
-                for messages in workers:
-                    nursery.start_soon(serve, dog, messages)
+        spec = SupervisorSpec((ChildSpec("dog", dog.run),))
+        async with ActorSystem(spec), trio.open_nursery() as nursery:
+            for messages in workers:
+                nursery.start_soon(serve, dog, messages)
 
     run_seeded(main, seed=seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Never, TypeVar
+from typing import Never, TypeVar, cast
 
 import pytest
 import trio
@@ -25,7 +25,9 @@ from understudy.testing import run_seeded
 SEEDS = range(4)
 seeded = pytest.mark.parametrize("seed", SEEDS)
 
+I = TypeVar("I")
 O = TypeVar("O")
+D = TypeVar("D")
 
 
 def failing(cause: Cause, retry_after: float | None = None) -> ModelError:
@@ -45,18 +47,20 @@ async def asking(context: Context[object], attempt: Attempt[object]) -> str:
 
 
 def run_one(
-    workflow: Workflow[object, O, Never],
+    workflow: Workflow[I, O, Never],
     seed: int,
     *,
     models: Mapping[str, Model] | None = None,
     deadline: float | None = None,
-    input: object = 0,  # noqa: A002 - the field's own word
+    input: I | None = None,  # noqa: A002 - the field's own word
 ) -> RunResult[O]:
     """Run *workflow* once in a runtime of its own; time starts at 0."""
 
+    given = cast("I", 0) if input is None else input
+
     async def main() -> RunResult[O]:
         async with Runtime(workflow, models=models, seed=seed) as runtime:
-            return await runtime.run(workflow, input, deadline=deadline)
+            return await runtime.run(workflow, given, deadline=deadline)
 
     return run_seeded(main, seed=seed)
 
@@ -76,7 +80,7 @@ async def until(time: float) -> None:
     await trio.sleep_until(time)
 
 
-def workers(runtime: Runtime[Never]) -> Iterable[str]:
+def workers(runtime: Runtime[D]) -> Iterable[str]:
     """Return the names of the runtime's worker tasks."""
     tasks = runtime._system.nursery.child_tasks
     return [task.name for task in tasks if "_work" in task.name]

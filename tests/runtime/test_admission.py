@@ -14,8 +14,8 @@ from understudy import (
     Context,
     InputError,
     RetryConfig,
-    Runtime,
     RunStatus,
+    Runtime,
     step,
 )
 from understudy.many import READ_AHEAD
@@ -113,7 +113,7 @@ def test_bad_input_takes_no_place(seed: int) -> None:
         async with Runtime(wants, max_runs=1, max_waiting=0) as runtime:
             for _ in range(3):
                 with pytest.raises(InputError):
-                    await runtime.run(wants, "no number")  # type: ignore[arg-type]
+                    await runtime.run(wants, "no number")  # type: ignore[misc]
             assert (await runtime.run(wants, 1)).ok
 
     run_seeded(main, seed=seed)
@@ -178,7 +178,7 @@ def test_run_many_keeps_its_concurrency_and_reads_no_further_than_it_may(
             async with many:
                 with trio.move_on_after(500):
                     async for _ in many:
-                        furthest.append(len(read))
+                        furthest.append(len(read))  # noqa: PERF401 - it is cut
                 if ordered:
                     assert furthest == []
                     assert len(read) == READ_AHEAD * 3
@@ -262,8 +262,7 @@ def test_a_cancelled_read_of_a_slow_source_loses_nothing(seed: int) -> None:
                     values.append((await anext(many)).value)
                 await send.send(number)
             send.close()
-            async for result in many:
-                values.append(result.value)
+            values.extend([result.value async for result in many])
         return values
 
     assert run_seeded(main, seed=seed) == [0, 1, 2]

@@ -84,9 +84,7 @@ def test_what_a_step_sets_is_seen_by_no_other_step_run_or_attempt(
 
     @step(
         max_concurrent=1,
-        retry=RetryConfig(
-            max_attempts=3, backoff_base=0.0 if ends == "again" else 1.0
-        ),
+        retry=RetryConfig(max_attempts=3, backoff_base=0.0 if ends == "again" else 1.0),
     )
     async def sets(context: Context[object], attempt: Attempt[object]) -> str:
         seen.append(trace.get())

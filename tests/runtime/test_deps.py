@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 import pytest
@@ -48,7 +48,7 @@ def test_deps_that_are_a_context_manager_are_open_while_runs_are(seed: int) -> N
 
 def test_deps_of_the_wrong_type_are_refused_at_once() -> None:
     with pytest.raises(ConfigError, match=r"Deps.*str"):
-        Runtime(uses, deps="nothing of the kind")  # type: ignore[arg-type]
+        Runtime(uses, deps="nothing of the kind")  # type: ignore[misc]
 
 
 @seeded
@@ -66,7 +66,7 @@ def test_deps_that_turn_out_wrong_when_opened_are_refused_too(seed: int) -> None
     run_seeded(main, seed=seed)
 
 
-class Reopened:
+class Reopened(AbstractAsyncContextManager[Deps]):
     """Deps that can be opened again; the first ones break."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def test_deps_that_break_are_opened_again_and_runs_go_on(seed: int) -> None:
 
     async def main() -> None:
         deps = Reopened()
-        async with Runtime(long, deps=deps) as runtime:  # type: ignore[arg-type]
+        async with Runtime(long, deps=deps) as runtime:
             handle = await runtime.submit(long, 0)
             await trio.sleep(1)
             (life,) = [one for one in runtime._system.lives if one.path == "root/deps"]

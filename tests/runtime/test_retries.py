@@ -18,8 +18,8 @@ from understudy import (
     RetryConfig,
     RetryRule,
     RunResult,
-    Runtime,
     RunStatus,
+    Runtime,
     StepError,
     sequence,
     stateful_step,
@@ -75,7 +75,7 @@ def test_what_the_provider_asks_for_is_waited_for(seed: int) -> None:
 
 
 @seeded
-@pytest.mark.parametrize("cause", sorted(NEVER_RETRIED, key=lambda c: c.value))
+@pytest.mark.parametrize("cause", sorted(NEVER_RETRIED, key=str))
 def test_what_another_attempt_cannot_help_is_never_made_again(
     seed: int, cause: Cause
 ) -> None:
@@ -281,9 +281,7 @@ def test_delay_0_tries_again_in_the_worker_and_takes_no_time(seed: int) -> None:
 
     async def main() -> list[int]:
         async with Runtime(fails) as runtime:
-            return [
-                result.value async for result in runtime.run_many(fails, range(3))
-            ]
+            return [result.value async for result in runtime.run_many(fails, range(3))]
 
     assert run_seeded(main, seed=seed) == [0, 1, 2]
     assert order == [0] * 5 + [1] * 5 + [2] * 5
@@ -445,7 +443,7 @@ def test_a_cut_step_that_is_not_safe_to_repeat_has_an_unknown_outcome(
 
 @seeded
 def test_rules_differ_by_mode_and_cause(seed: int) -> None:
-    rules = {
+    rules: dict[FailureMode | Cause, RetryRule] = {
         Cause.SERVER: RetryRule(max_attempts=2, backoff_base=5.0),
         FailureMode.RATE_LIMIT: RetryRule(max_backoff=3.0),
     }
@@ -506,9 +504,7 @@ class Connection:
     def __init__(self) -> None:
         Connection.made += 1
 
-    async def execute(
-        self, context: Context[object], attempt: Attempt[object]
-    ) -> str:
+    async def execute(self, context: Context[object], attempt: Attempt[object]) -> str:
         if self.failures:
             raise self.failures.pop(0)
         return (await attempt.models["m"].complete("?")).value
@@ -548,5 +544,3 @@ def test_a_restart_does_not_repeat_what_is_never_retried(seed: int) -> None:
     result = run_one(made, seed, models={"m": scripted("late")})
     assert result.failure is not None
     assert result.failure.cause is Cause.QUOTA
-
-

@@ -13,8 +13,8 @@ from understudy import (
     Price,
     RetryConfig,
     RunResult,
-    Runtime,
     RunStatus,
+    Runtime,
     each,
     sequence,
     step,
@@ -120,6 +120,21 @@ def test_a_call_that_was_turned_away_costs_a_call_and_nothing_else(seed: int) ->
 
     result = run_seeded(main, seed=seed)
     assert (result.usage.calls, result.usage.cost_micros) == (1, 0)
+
+
+@seeded
+def test_a_call_that_broke_off_may_have_been_billed_and_the_worst_counts(
+    seed: int,
+) -> None:
+    model = ScriptedModel([failing(Cause.TRANSPORT)], price=PRICED)
+
+    async def main() -> RunResult[str]:
+        async with Runtime(asks, models={"m": model}) as runtime:
+            return await runtime.run(asks, 0, budget=Budget(usd=1.0))
+
+    result = run_seeded(main, seed=seed)
+    assert (result.usage.calls, result.usage.cost_micros) == (1, 66)
+    assert result.usage.estimated
 
 
 @seeded

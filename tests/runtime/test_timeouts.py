@@ -16,8 +16,8 @@ from understudy import (
     Context,
     RetryConfig,
     RunResult,
-    Runtime,
     RunStatus,
+    Runtime,
     sequence,
     stateful_step,
     step,
@@ -458,9 +458,7 @@ class Broken:
     async def setup(self) -> None:
         raise OSError("no connection")
 
-    async def execute(
-        self, context: Context[object], attempt: Attempt[object]
-    ) -> int:
+    async def execute(self, context: Context[object], attempt: Attempt[object]) -> int:
         raise AssertionError("never set up")
 
 

@@ -7,7 +7,7 @@ import trio
 from run_probe import seeded
 
 import understudy.watching
-from understudy import Attempt, Context, RunEvent, Runtime, RunStatus, sequence, step
+from understudy import Attempt, Context, RunEvent, RunStatus, Runtime, sequence, step
 from understudy.testing import run_seeded
 
 

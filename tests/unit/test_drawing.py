@@ -232,7 +232,9 @@ def test_an_odd_name_is_shown_and_harmless(name: str) -> None:
 
 
 def test_a_name_of_which_nothing_can_be_shown_leaves_no_empty_quotes() -> None:
-    branch = msgspec.structs.replace(route(by_size, x=named("b")), branches={"\x1f": work})
+    branch = msgspec.structs.replace(
+        route(by_size, x=named("b")), branches={"\x1f": work}
+    )
     tree = sequence(sequence(named("a"), name="\x1f"), branch)
 
     text = workflow_mermaid(tree)

@@ -176,7 +176,7 @@ def test_the_path_of_a_message_opens_no_scope_no_nursery_and_no_task(
 
             def spawn(*args: object, **more: object) -> object:
                 made.append("task")
-                return real_spawn(*args, **more)  # type: ignore[arg-type, func-returns-value]
+                return real_spawn(*args, **more)  # type: ignore[arg-type]
 
             monkeypatch.setattr(trio, "CancelScope", scope)
             monkeypatch.setattr(trio.Nursery, "start_soon", spawn)
@@ -272,7 +272,10 @@ def test_s151_a_cancelled_waiter_leaves_no_gap(seed: int) -> None:
         return order
 
     order = run_seeded(main, seed=seed)
-    assert [m for m, _ in order] in (["long", "a", "c", "last"], ["long", "c", "a", "last"])
+    assert [m for m, _ in order] in (
+        ["long", "a", "c", "last"],
+        ["long", "c", "a", "last"],
+    )
     assert [at for _, at in order] == [5.0, 5.0, 6.0, 12.0]
 
 

@@ -200,3 +200,9 @@ def test_a_child_stopped_with_its_group_and_started_by_hand_is_restarted_again()
     core.handle(BecameReady("a", 2, None), 0.0)
     core.handle(Ended("a", 2, CRASH), 0.0)
     assert started(core.handle(Ended("b", 2, DOWN), 0.0)) == [("a", 3)]
+
+
+def test_s087_a_child_is_asked_to_stop_once() -> None:
+    core = running("a")
+    assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
+    assert core.handle(Terminate("a", Nobody()), 0.0) == []

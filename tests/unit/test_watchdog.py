@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import trio
@@ -178,7 +179,7 @@ def test_most_dead_timers_are_swept_and_the_live_ones_stay() -> None:
         hands.dog.arm(slot, 50.0)
     called: list[int] = []
     timers = [
-        hands.dog.call_at(10.0 + n, lambda n=n: called.append(n)) for n in range(3_000)
+        hands.dog.call_at(10.0 + n, partial(called.append, n)) for n in range(3_000)
     ]
     for timer in timers[100:]:
         timer.cancel()

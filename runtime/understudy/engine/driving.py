@@ -1,4 +1,4 @@
-"""Running a coroutine in a context of its own, inside another task."""
+"""Running the function of a step: in a context of its own, or in a thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import contextvars
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import cast
+
+import trio
+
+Body = Callable[..., Coroutine[object, object, object]]
 
 
 @types.coroutine
@@ -34,3 +38,12 @@ def drive(
             go, argument = cast("Callable[..., object]", coroutine.throw), error
         else:
             go = coroutine.send
+
+
+def threaded(function: Callable[..., object]) -> Body:
+    """Return the async form of a synchronous function: it runs in a worker thread."""
+
+    async def in_thread(*arguments: object) -> object:
+        return await trio.to_thread.run_sync(function, *arguments)
+
+    return in_thread

@@ -138,15 +138,18 @@ class FanOutFork:
         # must not look as if the whole run waited.
         parent.run.leaves += count
         for _ in range(count):
-            label, target, item = self.branches[self.started]
-            self.started += 1
-            strand = Branch(parent, label)
-            if item is not NO_ITEM:
-                strand.item = item
-            self._live[label] = strand
-            target.enter(strand, self.state)
+            self._start_one()
             if parent.ended:
                 return
+
+    def _start_one(self) -> None:
+        label, target, item = self.branches[self.started]
+        self.started += 1
+        strand = Branch(self.parent, label)
+        if item is not NO_ITEM:
+            strand.item = item
+        self._live[label] = strand
+        target.enter(strand, self.state)
 
     def ended(self, strand: Strand, value: object) -> None:
         """Count a branch that has its value, and go on."""
@@ -154,7 +157,15 @@ class FanOutFork:
         strand.run.leaves -= 1
         del self._live[strand.label]
         self.succeeded += 1
-        self.results[strand.label] = value if self.op.plain else Outcome(value)
+        if not self.op.plain:
+            value = Outcome(value)
+        elif self.started < len(self.branches):
+            # All are needed and some have not begun: nothing to be decided.
+            self.results[strand.label] = value
+            strand.run.leaves += 1
+            self._start_one()
+            return
+        self.results[strand.label] = value
         self._decide(None)
 
     def skipped(self, strand: Strand) -> None:

@@ -9,8 +9,9 @@ import trio
 from understudy.engine.compile import Compiled, compile_plan
 from understudy.engine.flow import Flow
 from understudy.engine.post import AttemptPost, Surroundings
+from understudy.engine.stateful_work import StatefulWork
 from understudy.engine.step_op import StepOp
-from understudy.engine.step_work import StatefulWork, StepWork
+from understudy.engine.step_work import StepWork
 from understudy.engine.strand import Drawn, Run, StepMessage, Strand
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.inputs import admit
@@ -75,7 +76,9 @@ class Hosted:
         """See `StepHost`."""
         return self._around.jitter()
 
-    def attempt(self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]) -> Drawn:
+    def attempt(
+        self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
+    ) -> Drawn:
         """See `StepHost`."""
         post = AttemptPost(self._around, op, message, worker)
         return Attempt(post, message.number)

@@ -50,7 +50,11 @@ class AttemptPost:
     __slots__ = ("_message", "_op", "_outside", "_runtime", "_worker")
 
     def __init__(
-        self, runtime: Surroundings, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
+        self,
+        runtime: Surroundings,
+        op: StepOp,
+        message: StepMessage,
+        worker: Worker[StepMessage],
     ) -> None:
         self._runtime = runtime
         self._op = op

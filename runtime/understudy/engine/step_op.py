@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Never
+from typing import Never, Protocol
 
 from understudy.engine.flow import Flow, Then
-from understudy.engine.strand import StepMessage, Strand
+from understudy.engine.strand import Drawn, StepMessage, Strand
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.step import Step
 from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
+from understudy_actors.worker import Worker
 from understudy_protocols.errors import ActorStoppedError, MailboxFullError
 from understudy_protocols.failures import Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
@@ -118,3 +119,17 @@ class StepOp:
         """Return when a step begun now must be done with all its retries."""
         timeout = self.step.timeout
         return math.inf if timeout == math.inf else started + timeout
+
+
+class StepHost(Protocol):
+    """What the work of steps needs of its runtime."""
+
+    def jitter(self) -> float:
+        """Return a number from 0 to 1, from the runtime's random source."""
+        ...
+
+    def attempt(
+        self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
+    ) -> Drawn:
+        """Make what the step's function takes as its second argument."""
+        ...

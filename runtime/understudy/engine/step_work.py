@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Protocol, cast
+from typing import cast
 
 import msgspec
-import trio
 
 from understudy.engine.asking import ask
-from understudy.engine.driving import drive
-from understudy.engine.step_op import StepOp
-from understudy.engine.strand import Drawn, StepEntry, StepMessage, Strand
+from understudy.engine.driving import Body, drive, threaded
+from understudy.engine.step_op import StepHost, StepOp
+from understudy.engine.strand import StepEntry, StepMessage, Strand
 from understudy.workflows.context import Context
-from understudy.workflows.step import StatefulStep
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
@@ -30,20 +27,6 @@ from understudy_protocols.usage import Usage
 _NEVER = math.inf
 
 _LOG = logging.getLogger("understudy.step")
-
-Body = Callable[..., Coroutine[object, object, object]]
-
-
-class StepHost(Protocol):
-    """What the work of steps needs of its runtime."""
-
-    def jitter(self) -> float:
-        """Return a number from 0 to 1, from the runtime's random source."""
-        ...
-
-    def attempt(self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]) -> Drawn:
-        """Make what the step's function takes as its second argument."""
-        ...
 
 
 class StepWork:
@@ -56,7 +39,7 @@ class StepWork:
         self.op = op
         self.host = host
         self.body: Body = (
-            _threaded(step.call) if step.thread else cast("Body", step.call)
+            threaded(step.call) if step.thread else cast("Body", step.call)
         )
         self.takes_attempt = step.takes_attempt
         self.timeout = step.retry.timeout_seconds
@@ -144,6 +127,7 @@ class StepWork:
             )
             if flow.observers:
                 flow.tell("step_finished", strand, path=op.path, attempt=number)
+            worker.will_look()
             op.then(strand, message.state, value)
             return
 
@@ -334,9 +318,7 @@ class StepWork:
         number, attempts, usage = _drawn(message)
         if not op.step.replay_safe:
             failure = self._unknown(failure)
-        elif (
-            number < op.step.retry.max_attempts and failure.cause not in NEVER_RETRIED
-        ):
+        elif number < op.step.retry.max_attempts and failure.cause not in NEVER_RETRIED:
             record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
             if op.flow.observers:
                 op.flow.tell(
@@ -416,41 +398,3 @@ def _drawn(message: StepMessage) -> tuple[int, tuple[AttemptRecord, ...], Usage 
         return message.number, message.attempts, None
     message.strand.attempt = None
     return attempt.number, message.attempts + attempt.failures, attempt.usage
-
-
-class StatefulWork(StepWork):
-    """The work of one worker whose step keeps state: it owns the object."""
-
-    stateful = True
-
-    def __init__(
-        self,
-        op: StepOp,
-        host: StepHost,
-        factory: Callable[[], StatefulStep[object]],
-    ) -> None:
-        super().__init__(op, host)
-        self._factory = factory
-        self._step: StatefulStep[object] | None = None
-
-    async def setup(self) -> None:
-        """Make the object and let it set itself up."""
-        made = self._factory()
-        setup = getattr(made, "setup", None)
-        if setup is not None:
-            await setup()
-        self._step = made
-        self.body = cast("Body", made.execute)
-
-    async def teardown(self) -> None:
-        """Let the object go, if it got as far as being set up."""
-        teardown = getattr(self._step, "teardown", None)
-        if teardown is not None:
-            await teardown()
-
-
-def _threaded(function: Callable[..., object]) -> Body:
-    async def in_thread(*arguments: object) -> object:
-        return await trio.to_thread.run_sync(function, *arguments)
-
-    return in_thread

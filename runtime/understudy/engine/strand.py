@@ -150,6 +150,11 @@ class Strand:
 
     def position(self) -> str:
         """Return the labels from the run down to here, as ``a/3/b``."""
+        parent = self.parent
+        if parent is None:
+            return ""
+        if parent.parent is None:
+            return str(self.label)
         labels: list[str] = []
         strand: Strand = self
         while strand.parent is not None:

@@ -13,6 +13,9 @@ from typing import Generic, Protocol, TypeVar, overload
 import attrs
 import msgspec
 import trio
+
+from understudy.budgets import Hold
+from understudy.models.structured import decode, schema_of
 from understudy_protocols.chat import (
     Message,
     Model,
@@ -26,9 +29,6 @@ from understudy_protocols.failures import Cause, Failure, ModelError, StepError
 from understudy_protocols.retry import Retry, RetryConfig, decide
 from understudy_protocols.usage import NO_USAGE, Usage
 
-from understudy.budgets import Hold
-from understudy.models.structured import decode, schema_of
-
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -37,6 +37,12 @@ MESSAGE_OVERHEAD = 16
 
 DEFAULT_REPAIRS = 2
 """How often a model is asked to mend one reply."""
+
+
+_MAYBE_BILLED = frozenset(
+    {Cause.TRANSPORT, Cause.TIMEOUT, Cause.SERVER, Cause.CONFLICT}
+)
+"""Failures after which the provider may have done, and billed, the work."""
 
 
 class CallScope(Protocol):
@@ -249,7 +255,9 @@ class BoundModel:
                 model=self.name,
             )
         except StepError as raised:
-            error, used = raised, Usage(calls=1)
+            error = raised
+            if raised.cause not in _MAYBE_BILLED:
+                used = Usage(calls=1)
         finally:
             scope.request_ends()
             hold.settle(used)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar, cast
 
 import msgspec
+
 from understudy_protocols.failures import Cause, ModelError
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def _strict(text: str, kind: type[T]) -> T:
         raise msgspec.DecodeError("the text has half a character in it") from error
     except (msgspec.DecodeError, RecursionError):
         raise
-    except Exception as error:  # noqa: BLE001 - the type's own code refused the value
+    except Exception as error:
         raise msgspec.ValidationError(f"{type(error).__name__}: {error}") from error
 
 
