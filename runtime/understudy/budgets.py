@@ -82,6 +82,6 @@ def checked_budget(budget: Budget | None) -> Budget | None:
     Raises:
       ConfigError: it is something else.
     """
-    if budget is not None and not isinstance(budget, Budget):
+    if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without a checker
         raise ConfigError(f"budget is {budget!r}; give a Budget(usd=, tokens=, calls=)")
     return budget

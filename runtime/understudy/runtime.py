@@ -375,7 +375,9 @@ class Runtime(Generic[D]):
         return False
 
     async def serve(
-        self, *, task_status: trio.TaskStatus[Self] = trio.TASK_STATUS_IGNORED
+        self,
+        *,
+        task_status: trio.TaskStatus[Self] = trio.TASK_STATUS_IGNORED,  # pyright: ignore[reportArgumentType]  # trio types it for any task
     ) -> None:
         """Host the workflows until cancelled: ``await nursery.start(runtime.serve)``."""
         async with self:
@@ -555,7 +557,7 @@ def _open_pause(run: Run, pause: str) -> Answerable:
 
 
 def _count(what: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without a checker
         raise ConfigError(f"{what} is {value!r}; give a whole number from {least}")
     return value
 

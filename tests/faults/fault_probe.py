@@ -1,6 +1,10 @@
 """What must be true of a runtime when all its runs are over."""
 
+# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
+
 from __future__ import annotations
+
+from typing import cast
 
 import trio
 
@@ -65,7 +69,7 @@ def actors(runtime: Runtime[object]) -> list[StepActor[object]]:
         for op in hosted.compiled.steps:
             owner = getattr(op.mailbox.on_ready, "__self__", None)
             if isinstance(owner, StepActor):
-                found.append(owner)
+                found.append(cast("StepActor[object]", owner))
     return found
 
 

@@ -1,5 +1,7 @@
 """What the tests of runs share: one run under a seed, and models that fail."""
 
+# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -65,6 +67,17 @@ def run_one(
     return run_seeded(main, seed=seed)
 
 
+async def let_out_cancelled() -> trio.Cancelled:
+    """Return a Cancelled whose scope is over: nobody is there to catch it."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as error:
+            return error
+    raise AssertionError("a cancelled scope cancels")
+
+
 def numbers(result: RunResult[object]) -> list[int]:
     """Return the numbers of the failed attempts of the first step."""
     return [record.number for record in result.steps[0].attempts]
@@ -73,11 +86,6 @@ def numbers(result: RunResult[object]) -> list[int]:
 def starts(result: RunResult[object]) -> list[float]:
     """Return when the failed attempts of the first step began; seconds."""
     return [record.started for record in result.steps[0].attempts]
-
-
-async def until(time: float) -> None:
-    """Sleep until the virtual time is *time*."""
-    await trio.sleep_until(time)
 
 
 def workers(runtime: Runtime[D]) -> Iterable[str]:

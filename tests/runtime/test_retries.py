@@ -105,7 +105,7 @@ def test_a_refusal_is_content_policy_and_is_not_asked_to_be_mended(seed: int) ->
 def test_what_leaves_complete_is_final_and_the_body_does_not_run_again(
     seed: int,
 ) -> None:
-    bodies = []
+    bodies: list[int] = []
 
     @step
     async def asks(context: Context[object], attempt: Attempt[object]) -> str:
@@ -123,7 +123,7 @@ def test_what_leaves_complete_is_final_and_the_body_does_not_run_again(
 
 @seeded
 def test_what_leaves_complete_is_final_also_in_a_group(seed: int) -> None:
-    bodies = []
+    bodies: list[int] = []
 
     @step
     async def asks(context: Context[object], attempt: Attempt[object]) -> str:
@@ -146,7 +146,7 @@ def test_what_leaves_complete_is_final_also_in_a_group(seed: int) -> None:
 
 @seeded
 def test_a_refused_budget_is_final_and_on_record(seed: int) -> None:
-    bodies = []
+    bodies: list[int] = []
 
     @step(retry=RetryConfig(retry_on=(Cause.STEP_ERROR, Cause.TRANSPORT)))
     async def asks(context: Context[object], attempt: Attempt[object]) -> str:
@@ -514,7 +514,8 @@ class Connection:
 def test_s038_a_failure_that_restarts_replaces_the_worker_and_tries_again(
     seed: int,
 ) -> None:
-    Connection.made, Connection.failures = 0, [ValueError("x"), OSError("y")]
+    Connection.made = 0
+    Connection.failures = list[Exception]([ValueError("x"), OSError("y")])
     made = stateful_step(Connection, name="connection", output=str)
     result = run_one(made, seed, models={"m": scripted("yes")})
     assert result.value == "yes"

@@ -1,5 +1,7 @@
 """Runs: how they are asked for, called off and ended; what is left afterwards."""
 
+# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
+
 from __future__ import annotations
 
 import gc
@@ -15,6 +17,7 @@ from understudy import (
     ConfigError,
     Context,
     RunFailed,
+    RunHandle,
     RunResult,
     RunStatus,
     Runtime,
@@ -303,7 +306,7 @@ def test_a_clean_exit_does_not_wait_for_runs_that_wait_for_somebody(seed: int) -
 def test_s159_what_the_body_raises_leaves_as_the_same_object_and_runs_are_cancelled(
     seed: int, raised: BaseException
 ) -> None:
-    handles = []
+    handles: list[RunHandle[object]] = []
 
     async def main() -> None:
         async with Runtime(wide) as runtime:
@@ -326,14 +329,15 @@ def test_a_host_that_is_cancelled_leaves_nothing_running(seed: int) -> None:
     async def main() -> None:
         before = tasks()
         parent = trio.lowlevel.current_task()
+        handles: list[RunHandle[object]] = []
         with trio.move_on_after(2) as scope:
             async with Runtime(wide) as runtime, trio.open_nursery() as nursery:
-                handle = await runtime.submit(wide, 3)
+                handles.append(await runtime.submit(wide, 3))
                 for _ in range(5):
                     nursery.start_soon(runtime.run, wide, 1)
         assert scope.cancelled_caught
         assert trio.current_time() == 2.0
-        assert handle.status is RunStatus.CANCELLED
+        assert handles[0].status is RunStatus.CANCELLED
         assert parent.child_nurseries == []
         assert tasks() == before
 
@@ -346,22 +350,24 @@ def test_when_the_root_gives_up_live_runs_fail_and_the_body_hears_of_it(
 ) -> None:
     async def main() -> None:
         results: list[RunStatus] = []
+        handles: list[RunHandle[object]] = []
+        runtime = Runtime(wide, double)
 
         def crash() -> None:
             raise Boom("the watchdog breaks")
 
         with pytest.raises(RuntimeFailed) as caught:  # noqa: PT012 - the block is it
-            async with Runtime(wide, double) as runtime:
-                handle = await runtime.submit(wide, 3)
+            async with runtime:
+                handles.append(await runtime.submit(wide, 3))
                 for number in range(4):
                     runtime._flow.watchdog.call_at(1.0 + number / 10, crash)
                 try:
                     await runtime.run(wide, 0)
                 finally:
-                    results.append(handle.status)
+                    results.append(handles[0].status)
         assert any(isinstance(cause, Boom) for cause in caught.value.causes)
         assert results == [RunStatus.FAILED]
-        result = await handle.result()
+        result = await handles[0].result()
         assert result.failure is not None
         assert result.failure.cause is Cause.DOWN
         with pytest.raises(AdmissionError, match=r"stopping|failed"):

@@ -1,5 +1,7 @@
 """Timeouts: of a request, of a stretch of code, of a step with all its waits."""
 
+# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
+
 from __future__ import annotations
 
 import logging
@@ -8,7 +10,16 @@ import threading
 import pytest
 import trio
 import trio.testing
-from run_probe import asking, failing, numbers, run_one, scripted, seeded, workers
+from run_probe import (
+    asking,
+    failing,
+    let_out_cancelled,
+    numbers,
+    run_one,
+    scripted,
+    seeded,
+    workers,
+)
 
 from understudy import (
     Attempt,
@@ -22,6 +33,7 @@ from understudy import (
     stateful_step,
     step,
 )
+from understudy.models.scripted import ScriptedModel
 from understudy.testing import run_seeded
 
 ONCE = RetryConfig(max_attempts=1)
@@ -82,12 +94,10 @@ def test_a_stretch_of_code_that_is_too_long_is_cut_and_tried_again(seed: int) ->
 @seeded
 def test_requests_side_by_side_do_not_cut_one_another(seed: int) -> None:
     latencies = iter([1.0, 25.0, 1.0])
-    model_calls = scripted(failing(Cause.RATE_LIMIT, 40.0), "b", "c")
-    model_calls._latency = lambda request: next(latencies)
-
-    @step(retry=ONCE)
-    async def once(context: Context[object], attempt: Attempt[object]) -> float:
-        return 0.0
+    model_calls = ScriptedModel(
+        [failing(Cause.RATE_LIMIT, 40.0), "b", "c"],
+        latency=lambda request: next(latencies),
+    )
 
     @step
     async def both(context: Context[object], attempt: Attempt[object]) -> float:
@@ -284,13 +294,7 @@ def test_s033_an_error_of_the_clean_up_after_a_cut_is_told_within_the_timeout(
 def test_s035_a_cancelled_that_the_step_let_out_is_a_step_error(seed: int) -> None:
     @step
     async def leaks(context: Context[object]) -> int:
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            try:
-                await trio.sleep(1)
-            except trio.Cancelled as error:
-                foreign = error
-        raise foreign
+        raise await let_out_cancelled()
 
     result = run_one(leaks, seed)
     assert result.status is RunStatus.FAILED

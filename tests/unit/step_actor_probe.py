@@ -30,6 +30,17 @@ async def nothing() -> None:
     """Do nothing; no checkpoint."""
 
 
+async def let_out_cancelled() -> trio.Cancelled:
+    """Return a Cancelled whose scope is over: nobody is there to catch it."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as error:
+            return error
+    raise AssertionError("a cancelled scope cancels")
+
+
 class Bench:
     """What the workers did.
 

@@ -1,5 +1,7 @@
 """The step actor: permits, workers, and what happens to one that breaks."""
 
+# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
+
 from __future__ import annotations
 
 import threading
@@ -9,7 +11,7 @@ from contextvars import ContextVar
 import pytest
 import trio
 import trio.testing
-from step_actor_probe import GRACE, Bench
+from step_actor_probe import GRACE, Bench, let_out_cancelled
 
 from understudy.testing import run_seeded
 from understudy_actors.step_actor import FAIRNESS_QUANTUM, MAX_IDLE, SETUP_TIMEOUT
@@ -350,14 +352,6 @@ def test_a_result_that_came_back_in_the_tick_of_the_cut_is_kept(seed: int) -> No
     assert run_seeded(main, seed=seed) == [("done", 1), ("done", 2)]
 
 
-def _alone() -> Exception:
-    return Boom("clean-up")
-
-
-def _in_group() -> Exception:
-    return ExceptionGroup("", [Boom("clean-up")])
-
-
 @seeded
 @pytest.mark.parametrize("nested", [False, True])
 def test_s033_a_clean_up_error_after_a_cut_belongs_to_the_cut(
@@ -478,13 +472,7 @@ def test_s051_one_breakage_more_than_the_window_allows_ends_the_actor(
 def test_s035_a_cancelled_that_the_step_let_out_is_a_crash(seed: int) -> None:
     async def main() -> Bench:
         async def handler(message: object, worker: Worker[object]) -> None:
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                try:
-                    await trio.sleep(1)
-                except trio.Cancelled as error:
-                    foreign = error
-            raise foreign
+            raise await let_out_cancelled()
 
         bench = Bench(handler)
         async with bench.running():
@@ -503,12 +491,7 @@ def test_s035_a_cancelled_that_the_step_let_out_is_a_crash(seed: int) -> None:
 def test_s033_cancelled_with_one_error_is_classified_by_the_error(seed: int) -> None:
     async def main() -> Bench:
         async def handler(message: object, worker: Worker[object]) -> None:
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                try:
-                    await trio.sleep(1)
-                except trio.Cancelled as error:
-                    foreign = error
+            foreign = await let_out_cancelled()
             raise BaseExceptionGroup("", [foreign, Boom("the error")])
 
         bench = Bench(handler)

@@ -70,6 +70,18 @@ def test_an_entry_that_is_too_early_is_put_right_when_its_time_comes() -> None:
     assert slot.fired is Cut.TIMEOUT
 
 
+def test_a_dead_entry_makes_no_second_live_one() -> None:
+    hands = Hands()
+    slot = hands.slot()
+    hands.dog.arm(slot, 5.0)
+    hands.dog.arm(slot, 2.0)
+    slot.deadline = math.inf
+    hands.go_to(2.0)
+    hands.dog.arm(slot, 9.0)
+    hands.go_to(5.0)
+    assert len(hands.dog) == 1
+
+
 def test_a_disarmed_slot_is_dropped() -> None:
     hands = Hands()
     slot = hands.slot()
@@ -203,6 +215,7 @@ def test_a_sweep_while_timers_are_called_loses_none() -> None:
     hands.dog.call_at(30.0, lambda: called.append(2))
     hands.go_to(1.0)
     assert called == [1]
+    assert len(hands.dog) == 1
     hands.go_to(40.0)
     assert called == [1, 2]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine
 
 import trio
 
+from understudy.engine.attempt_scope import Lender
+from understudy.engine.attempt_scope import AttemptScope, Lender
 from understudy.engine.compile import Compiled, compile_plan
 from understudy.engine.flow import Flow
-from understudy.engine.post import AttemptPost, Surroundings
 from understudy.engine.stateful_work import StatefulWork
 from understudy.engine.step_op import StepOp
 from understudy.engine.step_work import StepWork
-from understudy.engine.strand import Drawn, Run, StepMessage, Strand
-from understudy.workflows.attempt import Attempt
+from understudy.engine.strand import Run, StepMessage, Strand
 from understudy.workflows.inputs import admit
 from understudy.workflows.plan import Plan
 from understudy_actors.restart_window import RestartWindow
@@ -40,7 +40,7 @@ class Hosted:
     """One workflow in one runtime."""
 
     def __init__(
-        self, plan: Plan, name: str, flow: Flow, max_runs: int, around: Surroundings
+        self, plan: Plan, name: str, flow: Flow, max_runs: int, around: Lender
     ) -> None:
         self.plan = plan
         self.name = name
@@ -78,10 +78,9 @@ class Hosted:
 
     def attempt(
         self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
-    ) -> Drawn:
+    ) -> AttemptScope:
         """See `StepHost`."""
-        post = AttemptPost(self._around, op, message, worker)
-        return Attempt(post, message.number)
+        return AttemptScope(self._around, op, message, worker)
 
     # The actors
 

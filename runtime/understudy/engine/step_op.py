@@ -8,6 +8,7 @@ from typing import Never, Protocol
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Drawn, StepMessage, Strand
+from understudy.workflows.attempt import Surroundings
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.step import Step
 from understudy.workflows.types import matches, type_name
@@ -121,6 +122,10 @@ class StepOp:
         return math.inf if timeout == math.inf else started + timeout
 
 
+class Scope(Drawn, Surroundings, Protocol):
+    """What an attempt is made in, and what it has used up."""
+
+
 class StepHost(Protocol):
     """What the work of steps needs of its runtime."""
 
@@ -130,6 +135,6 @@ class StepHost(Protocol):
 
     def attempt(
         self, op: StepOp, message: StepMessage, worker: Worker[StepMessage]
-    ) -> Drawn:
+    ) -> Scope:
         """Make what the step's function takes as its second argument."""
         ...

@@ -17,6 +17,7 @@ from understudy.engine.asking import ask
 from understudy.engine.driving import Body, drive, threaded
 from understudy.engine.step_op import StepHost, StepOp
 from understudy.engine.strand import StepEntry, StepMessage, Strand
+from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
@@ -77,9 +78,9 @@ class StepWork:
             context = strand.run.context
             try:
                 if self.takes_attempt:
-                    strand.attempt = attempt = self.host.attempt(op, message, worker)
+                    strand.attempt = scope = self.host.attempt(op, message, worker)
                     coroutine = self.body(
-                        Context(message.state, op.needs, strand), attempt
+                        Context(message.state, op.needs, strand), Attempt(scope)
                     )
                 else:
                     coroutine = self.body(Context(message.state, op.needs, strand))

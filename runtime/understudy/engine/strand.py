@@ -167,7 +167,7 @@ class Branch(Strand):
     """A strand that another one has split into."""
 
     __slots__ = ("run",)
-    run: Run
+    run: Run  # pyright: ignore[reportIncompatibleMethodOverride]  # kept, for speed
 
     def __init__(self, parent: Strand, label: str | int) -> None:
         self.run = parent.run

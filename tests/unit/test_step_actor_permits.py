@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from step_actor_probe import Bench, let_out_cancelled
 
 from understudy.testing import run_seeded, seeds
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "unit"))
-
-from step_actor_probe import Bench
 
 lengths = st.sampled_from([0.0, 0.3, 0.5, 1.0, 1.7])
 acts = st.one_of(
@@ -89,13 +83,7 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
             case "raise":
                 raise ValueError(number)
             case "let out":
-                with trio.CancelScope() as scope:
-                    scope.cancel()
-                    try:
-                        await trio.sleep(1)
-                    except trio.Cancelled as error:
-                        foreign = error
-                raise foreign
+                raise await let_out_cancelled()
             case _:
                 with trio.CancelScope(shield=True):
                     await trio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Where an attempt is made: what it may reach of its step, run and worker."""
+"""What an attempt is made in: what it may reach of its step, run and worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import math
 import random
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import trio
 
@@ -14,14 +14,14 @@ from understudy.budgets import Hold
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.models.bound import BoundModels
-from understudy.workflows.attempt import Attempt
 from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
+from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.retry import RetryConfig
-from understudy_protocols.usage import Usage
+from understudy_protocols.usage import NO_USAGE, Usage
 
 
-class Surroundings(Protocol):
+class Lender(Protocol):
     """What a runtime lends to every attempt made in it."""
 
     @property
@@ -44,14 +44,34 @@ class Surroundings(Protocol):
         ...
 
 
-class AttemptPost:
-    """See `understudy.workflows.attempt.Post`."""
+class AttemptScope:
+    """One attempt, with what it has used up.
 
-    __slots__ = ("_message", "_op", "_outside", "_runtime", "_worker")
+    The step sees it through `Attempt`, and model calls through `CallScope`.
+
+    Attributes:
+      number: which attempt this is, from 1; calls made again in place count.
+      failures: the attempts that failed within this one, in model calls.
+      usage: what its model calls have used so far.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_final",
+        "_message",
+        "_models",
+        "_op",
+        "_outside",
+        "_runtime",
+        "_worker",
+        "failures",
+        "number",
+        "usage",
+    )
 
     def __init__(
         self,
-        runtime: Surroundings,
+        runtime: Lender,
         op: StepOp,
         message: StepMessage,
         worker: Worker[StepMessage],
@@ -60,8 +80,14 @@ class AttemptPost:
         self._op = op
         self._message = message
         self._worker = worker
+        self._models: BoundModels | None = None
+        self._calls = 0
+        self._final: tuple[BaseException, ...] = ()
         # Requests and waits under way: a step may have several at once.
         self._outside = 0
+        self.number = message.number
+        self.failures: tuple[AttemptRecord, ...] = ()
+        self.usage: Usage = NO_USAGE
 
     @property
     def key(self) -> str:
@@ -112,17 +138,53 @@ class AttemptPost:
         """A random source that depends on the runtime's seed and the key alone."""
         return random.Random(f"{self._runtime.seed}/{self.key}")
 
-    def models(self, attempt: Attempt[object]) -> BoundModels:
-        """The runtime's models, bound to *attempt*."""
-        return BoundModels(self._runtime.models, attempt)
+    @property
+    def models(self) -> BoundModels:
+        """The runtime's models, bound to this attempt."""
+        if self._models is None:
+            self._models = BoundModels(self._runtime.models, self)
+        return self._models
 
-    def bound_request(self) -> None:
+    @property
+    def time_left(self) -> float:
+        """Until `deadline`; seconds."""
+        return self.deadline - self.now()
+
+    def call_key(self) -> str:
+        """Return an idempotency key for the next logical call of this attempt."""
+        self._calls += 1
+        return f"{self.key}/{self._calls}"
+
+    def charge(self, usage: Usage) -> None:
+        """Count what a call used."""
+        self.usage = self.usage + usage
+
+    def failed_in_place(self, failure: Failure, started: float, usage: Usage) -> None:
+        """Record an attempt that failed within the step's function."""
+        record = AttemptRecord(self.number, started, self.now(), failure, usage)
+        self.failures = (*self.failures, record)
+
+    def final(self, error: BaseException) -> None:
+        """Take note that *error* is the last word of a call."""
+        self._final = (*self._final, error)
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether a model call gave up with *error*, so that nothing is repeated.
+
+        A nursery of the step's own may have put a group around it.
+        """
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            return any(self.is_final(one) for one in group.exceptions)
+        return any(error is one for one in self._final)
+
+    def request_begins(self) -> None:
         """Suspend the bound on the step's own code."""
         self._outside += 1
         # The step's own deadline still holds, and is at most an early look away.
         self._arm(self._message.due)
 
-    def bound_body(self) -> None:
+    def request_ends(self) -> None:
         """Set the bound on the step's own code again."""
         self._outside -= 1
         if self._outside:
@@ -141,7 +203,7 @@ class AttemptPost:
                 detail=f"{why}, {delay:.3g} s",
             )
         worker = self._worker
-        self.bound_request()
+        self.request_begins()
         if self._outside == 1:
             worker.lend_permit()
         try:
@@ -155,13 +217,13 @@ class AttemptPost:
                     await worker.regain_permit()
             raise
         finally:
-            self.bound_body()
+            self.request_ends()
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in the run's budget."""
         return self._message.strand.run.budget.reserve(worst)
 
-    def emit(self, value: object, number: int) -> None:
+    def emit(self, value: object) -> None:
         """Show *value* to those who watch the run."""
         flow = self._op.flow
         if flow.observers:
@@ -169,7 +231,7 @@ class AttemptPost:
                 "emitted",
                 self._message.strand,
                 path=self._op.path,
-                attempt=number,
+                attempt=self.number,
                 value=value,
             )
 
