@@ -125,10 +125,10 @@ class OrchestrationState(Generic[InputT_co]):
           frozen_inputs: what ``freeze`` returned.
           created_at: aware, in UTC.
         """
+        origin = _Origin(task_id, frozen_inputs, metadata, created_at)
+        newest: dict[str, object] = {}
         state = _blank(OrchestrationState)
-        _set_parts(
-            state, (_Origin(task_id, frozen_inputs, metadata, created_at), {}, ())
-        )
+        _set_parts(state, (origin, newest, ()))
         return state
 
     @property

@@ -1,7 +1,5 @@
 """What must be true of a runtime when all its runs are over."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 from typing import cast

@@ -1,7 +1,5 @@
 """Cancel a host at its first, second, ... last checkpoint: nothing is left behind."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import pytest

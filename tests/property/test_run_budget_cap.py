@@ -1,11 +1,9 @@
 """The hard cap: what is asked for never passes it, whatever happens to the calls."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from understudy import (
@@ -88,6 +86,12 @@ class Meter:
     plan=st.lists(runs, min_size=1, max_size=5),
     whole=caps,
     own=caps,
+)
+@example(
+    seed=0,
+    plan=[([(0, 15, 0.0, Cause.SERVER)], None)],
+    whole=Budget(tokens=42),
+    own=Budget(),
 )
 def test_what_was_asked_for_never_passes_a_cap(
     seed: int,

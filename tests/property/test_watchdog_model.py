@@ -1,7 +1,5 @@
 """Slots under a watchdog against the naive rule: cut when the armed time has come."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import math

@@ -1,7 +1,5 @@
 """What the tests of runs share: one run under a seed, and models that fail."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """The door: who may begin, who waits, who is turned away; and many runs at once."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import math

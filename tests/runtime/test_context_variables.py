@@ -1,7 +1,5 @@
 """Context variables travel with a run, and go no further."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import contextvars

@@ -1,7 +1,5 @@
 """The user's own dependencies: given, checked, opened and closed."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator

@@ -529,12 +529,16 @@ def test_a_model_that_gave_up_does_not_replace_the_worker_of_a_stateful_step(
 ) -> None:
     Connection.made, Connection.failures = 0, []
     made = stateful_step(Connection, name="connection", output=str)
-    model = scripted(failing(Cause.AUTH), "late")
-    result = run_one(made, seed, models={"m": model})
-    assert result.failure is not None
-    assert result.failure.cause is Cause.AUTH
+    model = scripted(*[failing(Cause.AUTH)] * 9, "good")
+
+    async def main() -> list[Cause | None]:
+        async with Runtime(made, models={"m": model}) as runtime:
+            many = runtime.run_many(made, range(10), concurrency=1)
+            return [r.failure and r.failure.cause async for r in many]
+
+    assert run_seeded(main, seed=seed) == [Cause.AUTH] * 9 + [None]
     assert Connection.made == 1
-    assert len(model.requests) == 1
+    assert len(model.requests) == 10
 
 
 @seeded

@@ -1,7 +1,5 @@
 """Budgets of runs and of the runtime: reserved before a call, settled after it."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import trio

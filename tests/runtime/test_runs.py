@@ -1,7 +1,5 @@
 """Runs: how they are asked for, called off and ended; what is left afterwards."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import gc
@@ -31,6 +29,7 @@ from understudy import (
 )
 from understudy.testing import run_seeded
 from understudy_actors.system import ActorSystem
+from understudy_actors.watchdog import Timer
 
 
 class Boom(Exception):
@@ -133,6 +132,34 @@ def test_cancel_ends_a_run_and_what_is_in_hand(seed: int) -> None:
             assert nothing_is_left(runtime)
             with pytest.raises(SetupError):
                 runtime.cancel("it")
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_a_cancelled_run_leaves_no_timer_and_no_open_pause(seed: int) -> None:
+    @step
+    async def fails(context: Context[object]) -> int:
+        raise ConnectionError("gone")
+
+    asked = pause("ask", output=int, timeout=500.0)
+
+    async def main() -> None:
+        async with Runtime(fails, asked) as runtime:
+            waiting = await runtime.submit(fails, 0, deadline=100)
+            paused = await runtime.submit(asked, 0)
+            await trio.sleep(0.5)
+            assert paused.pauses == ("ask",)
+            assert len(runtime._flow.watchdog) >= 3
+            waiting.cancel()
+            paused.cancel()
+            assert paused.pauses == ()
+            live = [
+                entry[2]
+                for entry in runtime._flow.watchdog._heap
+                if isinstance(entry[2], Timer) and not entry[2].dead
+            ]
+            assert live == []
 
     run_seeded(main, seed=seed)
 

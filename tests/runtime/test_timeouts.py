@@ -1,7 +1,5 @@
 """Timeouts: of a request, of a stretch of code, of a step with all its waits."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import logging
@@ -95,7 +93,7 @@ def test_a_stretch_of_code_that_is_too_long_is_cut_and_tried_again(seed: int) ->
 def test_requests_side_by_side_do_not_cut_one_another(seed: int) -> None:
     latencies = iter([1.0, 25.0, 1.0])
     model_calls = ScriptedModel(
-        [failing(Cause.RATE_LIMIT, 40.0), "b", "c"],
+        [failing(Cause.RATE_LIMIT, 60.0), "b", "c"],
         latency=lambda request: next(latencies),
     )
 
@@ -110,8 +108,8 @@ def test_requests_side_by_side_do_not_cut_one_another(seed: int) -> None:
     async def one(attempt: Attempt[object]) -> None:
         await attempt.models["m"].complete("?")
 
-    # One is turned away at 1 s and waits until 41; the other ends at 25.
-    assert run_one(both, seed, models={"m": model_calls}).value == 71.0
+    # One is turned away at 1 s and waits until 61; the other ends at 25.
+    assert run_one(both, seed, models={"m": model_calls}).value == 91.0
 
 
 @seeded

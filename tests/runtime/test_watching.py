@@ -1,7 +1,5 @@
 """Events: what those who watch runs are told, and that watching changes nothing."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """The step actor: permits, workers, and what happens to one that breaks."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import threading

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 
 import trio
 
-from understudy.engine.attempt_scope import Lender
 from understudy.engine.attempt_scope import AttemptScope, Lender
 from understudy.engine.compile import Compiled, compile_plan
 from understudy.engine.flow import Flow
