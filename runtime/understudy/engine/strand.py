@@ -167,10 +167,10 @@ class Branch(Strand):
     """A strand that another one has split into."""
 
     __slots__ = ("run",)
-    run: Run  # pyright: ignore[reportIncompatibleMethodOverride]  # kept, for speed
+    run: Run  # a slot in place of a property: it is read for every message
 
     def __init__(self, parent: Strand, label: str | int) -> None:
-        self.run = parent.run
+        self.run = parent.run  # pyright: ignore[reportIncompatibleMethodOverride]
         self.parent = parent
         self.label = label
         self.ended = False
