@@ -12,7 +12,6 @@ import math
 import random
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from contextvars import copy_context
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Literal, Never, Self, TypeVar, cast
@@ -21,18 +20,18 @@ import trio
 
 from understudy.budgets import RunBudget, checked_budget
 from understudy.engine.admission import Door
+from understudy.engine.dependencies import Dependencies
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
+from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Answerable, Run
 from understudy.handle import RunHandle
 from understudy.many import ManyRuns
 from understudy.result import RunResult
 from understudy.watching import EventStream, RunStream
 from understudy.workflows.check import check
-from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.inputs import admit
 from understudy.workflows.nodes import AnyWorkflow, Workflow
-from understudy.workflows.types import matches, type_name
 from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
@@ -40,12 +39,9 @@ from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.failures import Cause, Failure
-from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.state import OrchestrationState
 from understudy_protocols.supervision import (
     ChildSpec,
-    Life,
     Strategy,
     SupervisorSpec,
 )
@@ -58,8 +54,6 @@ from understudy_protocols.supervision_records import (
 I = TypeVar("I")
 O = TypeVar("O")
 D = TypeVar("D")
-
-_NO_METADATA = FrozenMap[str, object]()
 
 MAX_RUNS = 1_000
 """Runs under way at once, unless the runtime says otherwise."""
@@ -115,11 +109,8 @@ class Runtime(Generic[D]):
         self._random = random.Random(seed)
         self.seed = self._random.getrandbits(64) if seed is None else seed
         self.models: Mapping[str, Model] = {} if models is None else models
-        self._given_deps = deps
-        self._deps: object = deps
-        self._budget = RunBudget(checked_budget(budget))
+        self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
-        self._utcnow = utcnow
         self._door = Door(_count("max_runs", max_runs, 1), max_waiting)
         self._calm = trio.Event()
         watchdog = Watchdog(trio.current_time, kill_timeout)
@@ -130,12 +121,16 @@ class Runtime(Generic[D]):
         for workflow in cast("tuple[AnyWorkflow, ...]", workflows):
             if id(workflow) not in self._hosted:
                 self._hosted[id(workflow)] = self._host(workflow, max_runs)
-        self._check_deps()
+        self._dependencies.check(self._hosted.values())
         self._system = ActorSystem(
             self._root_spec(watchdog),
             random=self._random,
             on_event=self._watch_tree,
             kill_timeout=kill_timeout,
+        )
+        self._budget = RunBudget(checked_budget(budget))
+        self._reception = Reception(
+            self._flow, self._door, self._budget, self._system.new_id, utcnow
         )
 
     # --- running -----------------------------------------------------------
@@ -176,13 +171,7 @@ class Runtime(Generic[D]):
         run = self._accept(
             workflow,
             input,
-            run_id,
-            deadline,
-            expires_at,
-            budget,
-            priority,
-            tenant,
-            metadata,
+            Terms(run_id, deadline, expires_at, budget, priority, tenant, metadata),
         )
         handle: RunHandle[O] = RunHandle(run, self._cancel)
         try:
@@ -215,13 +204,7 @@ class Runtime(Generic[D]):
         run = self._accept(
             workflow,
             input,
-            run_id,
-            deadline,
-            expires_at,
-            budget,
-            priority,
-            tenant,
-            metadata,
+            Terms(run_id, deadline, expires_at, budget, priority, tenant, metadata),
         )
         await trio.lowlevel.checkpoint()
         return RunHandle(run, self._cancel)
@@ -246,10 +229,10 @@ class Runtime(Generic[D]):
           budget: caps on each run.
         """
 
+        terms = Terms(deadline=deadline, budget=budget)
+
         def start(given: I, ended: Callable[[], None]) -> Run:
-            return self._accept(
-                workflow, given, None, deadline, None, budget, 0, "", None, ended
-            )
+            return self._accept(workflow, given, terms, ended)
 
         return ManyRuns(
             start,
@@ -274,9 +257,8 @@ class Runtime(Generic[D]):
         """
 
         def start() -> Run:
-            return self._accept(
-                workflow, input, run_id, deadline, None, budget, 0, "", None
-            )
+            terms = Terms(run_id, deadline=deadline, budget=budget)
+            return self._accept(workflow, input, terms)
 
         return RunStream(start, self._flow.observers, self._cancel)
 
@@ -335,7 +317,7 @@ class Runtime(Generic[D]):
     @property
     def deps(self) -> object:
         """The dependencies that steps are given."""
-        return self._deps
+        return self._dependencies.value
 
     def jitter(self) -> float:
         """Return a number from 0 to 1, from the runtime's random source."""
@@ -395,9 +377,10 @@ class Runtime(Generic[D]):
         return Hosted(check(workflow), name, self._flow, max_runs, self)
 
     def _root_spec(self, watchdog: Watchdog) -> SupervisorSpec:
-        children = [ChildSpec("watchdog", watchdog.run)]
-        if isinstance(self._given_deps, AbstractAsyncContextManager):
-            children.append(ChildSpec("deps", self._hold_deps))
+        children = [
+            ChildSpec("watchdog", watchdog.run),
+            *self._dependencies.children(),
+        ]
         workflows = SupervisorSpec(
             tuple(
                 hosted.child_spec(lambda: self._system.nursery)
@@ -407,37 +390,11 @@ class Runtime(Generic[D]):
         children.append(supervisor_child("workflows", workflows))
         return SupervisorSpec(tuple(children), strategy=Strategy.REST_FOR_ONE)
 
-    async def _hold_deps(self, life: Life) -> None:
-        manager = cast("AbstractAsyncContextManager[object]", self._given_deps)
-        async with manager as deps:
-            self._deps = deps
-            self._check_deps()
-            life.ready()
-            await life.wait_stop()
-
-    def _check_deps(self) -> None:
-        if isinstance(self._deps, AbstractAsyncContextManager):
-            return
-        for hosted in self._hosted.values():
-            for declared in hosted.plan.deps_types:
-                if declared is not UNDECLARED and not matches(self._deps, declared):
-                    raise ConfigError(
-                        f"a step of {hosted.name} takes {type_name(declared)} as its "
-                        f"deps, and the runtime has {type_name(type(self._deps))}; "
-                        "give Runtime(deps=...)"
-                    )
-
     def _accept(
         self,
         workflow: AnyWorkflow,
         given: object,
-        run_id: str | None,
-        deadline: float | None,
-        expires_at: datetime | None,
-        budget: Budget | None,
-        priority: int,
-        tenant: str,
-        metadata: Mapping[str, object] | None,
+        terms: Terms,
         on_done: Callable[[], None] | None = None,
     ) -> Run:
         hosted = self._hosted.get(id(workflow))
@@ -447,35 +404,7 @@ class Runtime(Generic[D]):
                 f"workflow {workflow.name!r} is not hosted by this runtime ({names}); "
                 "give it to Runtime(...)"
             )
-        frozen = hosted.admit(given)
-        if run_id is not None and run_id in self._door.live:
-            return _same_run(self._door.live[run_id], frozen)
-        moment = self._utcnow().astimezone(UTC)
-        state = OrchestrationState.accepted(
-            run_id or self._system.new_id(),
-            frozen,
-            _NO_METADATA if metadata is None else FrozenMap(metadata),
-            moment,
-        )
-        now = self._flow.now()
-        account = RunBudget(checked_budget(budget), self._budget)
-        run = Run(state.task_id, account, state, now)
-        context = copy_context()
-        if context != self._flow.context:
-            run.context = context
-        run.priority, run.tenant, run.on_done = priority, tenant, on_done
-        if deadline is not None:
-            run.deadline = now + _length("deadline", deadline)
-        run.begin = hosted.begin
-        self._door.enter(run)
-        if self._flow.observers:
-            self._flow.tell("accepted", run, detail=hosted.name)
-        if deadline is not None:
-            self._flow.arm(run)
-        if expires_at is not None:
-            left = (expires_at - moment).total_seconds()
-            self._flow.arm_expiry(run, now + left)
-        return run
+        return self._reception.accept(hosted, given, terms, on_done)
 
     def _watch_tree(self, event: SupervisionEvent) -> None:
         if event.path == self._system.name and event.state is LifeState.CRASHED:
@@ -536,14 +465,6 @@ def _down(cause: BaseException | None) -> Failure:
     return Failure.of(Cause.DOWN, "the runtime failed", causes=causes)
 
 
-def _same_run(run: Run, frozen: object) -> Run:
-    if run.state.inputs != frozen:
-        raise SetupError(
-            f"run {run.id!r} is under way with another input; give this one another id"
-        )
-    return run
-
-
 def _open_pause(run: Run, pause: str) -> Answerable:
     if pause in run.pauses:
         return run.pauses[pause]
@@ -559,10 +480,4 @@ def _open_pause(run: Run, pause: str) -> Answerable:
 def _count(what: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without a checker
         raise ConfigError(f"{what} is {value!r}; give a whole number from {least}")
-    return value
-
-
-def _length(what: str, value: float) -> float:
-    if isinstance(value, bool) or not value >= 0:
-        raise ConfigError(f"{what} is {value!r}; give seconds, 0 or more")
     return value

@@ -534,11 +534,29 @@ def test_a_model_that_gave_up_does_not_replace_the_worker_of_a_stateful_step(
     async def main() -> list[Cause | None]:
         async with Runtime(made, models={"m": model}) as runtime:
             many = runtime.run_many(made, range(10), concurrency=1)
-            return [r.failure and r.failure.cause async for r in many]
+            return [r.failure.cause if r.failure else None async for r in many]
 
     assert run_seeded(main, seed=seed) == [Cause.AUTH] * 9 + [None]
     assert Connection.made == 1
     assert len(model.requests) == 10
+
+
+@seeded
+def test_a_refused_budget_does_not_replace_the_worker_of_a_stateful_step(
+    seed: int,
+) -> None:
+    Connection.made, Connection.failures = 0, []
+    made = stateful_step(Connection, name="connection", output=str)
+
+    async def main() -> list[bool]:
+        async with Runtime(made, models={"m": scripted("good")}) as runtime:
+            refused = [
+                await runtime.run(made, 0, budget=Budget(calls=0)) for _ in range(6)
+            ]
+            return [result.ok for result in (*refused, await runtime.run(made, 0))]
+
+    assert run_seeded(main, seed=seed) == [False] * 6 + [True]
+    assert Connection.made == 1
 
 
 @seeded

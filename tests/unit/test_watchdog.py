@@ -1,7 +1,5 @@
 """The watchdog: one heap for all deadlines and timers, looked at in time."""
 
-# pyright: reportPrivateUsage=false -- what is left behind can be seen only inside
-
 from __future__ import annotations
 
 import math

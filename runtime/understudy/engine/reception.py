@@ -1,0 +1,124 @@
+"""Accepting runs: from an input and terms to a run's cell, before the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from datetime import UTC, datetime
+
+import msgspec
+
+from understudy.budgets import RunBudget, checked_budget
+from understudy.engine.admission import Door
+from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.engine.strand import Run
+from understudy_protocols.budget import Budget
+from understudy_protocols.errors import ConfigError, SetupError
+from understudy_protocols.frozen import FrozenMap
+from understudy_protocols.state import OrchestrationState
+
+_NO_METADATA = FrozenMap[str, object]()
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What is asked for one run besides its input; see `Runtime.run`."""
+
+    run_id: str | None = None
+    deadline: float | None = None
+    expires_at: datetime | None = None
+    budget: Budget | None = None
+    priority: int = 0
+    tenant: str = ""
+    metadata: Mapping[str, object] | None = None
+
+
+class Reception:
+    """Makes the cells of runs and brings them to the door.
+
+    Args:
+      account: the runtime's budget, which every run draws on.
+      new_id: gives an id that nobody has.
+      utcnow: the wall clock.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        door: Door,
+        account: RunBudget,
+        new_id: Callable[[], str],
+        utcnow: Callable[[], datetime],
+    ) -> None:
+        self._flow = flow
+        self._door = door
+        self._account = account
+        self._new_id = new_id
+        self._utcnow = utcnow
+
+    def accept(
+        self,
+        hosted: Hosted,
+        given: object,
+        terms: Terms,
+        on_done: Callable[[], None] | None = None,
+    ) -> Run:
+        """Accept a run: it begins at once, or waits in line.
+
+        Args:
+          on_done: called when the run is over and nothing of it is in hand.
+
+        Raises:
+          AdmissionError: the door is shut, or the line is full.
+          InputError: the input is not what the workflow takes.
+          SetupError: the id is that of a run under way with another input.
+          ConfigError: terms that cannot be meant.
+        """
+        frozen = hosted.admit(given)
+        if terms.run_id is not None and terms.run_id in self._door.live:
+            return _same_run(self._door.live[terms.run_id], frozen)
+        flow = self._flow
+        now, moment = flow.now(), self._utcnow().astimezone(UTC)
+        run = self._cell(frozen, terms, now, moment)
+        run.on_done = on_done
+        run.begin = hosted.begin
+        self._door.enter(run)
+        if flow.observers:
+            flow.tell("accepted", run, detail=hosted.name)
+        if terms.deadline is not None:
+            flow.arm(run)
+        if terms.expires_at is not None:
+            left = (terms.expires_at - moment).total_seconds()
+            flow.arm_expiry(run, now + left)
+        return run
+
+    def _cell(self, frozen: object, terms: Terms, now: float, moment: datetime) -> Run:
+        state = OrchestrationState.accepted(
+            terms.run_id or self._new_id(),
+            frozen,
+            _NO_METADATA if terms.metadata is None else FrozenMap(terms.metadata),
+            moment,
+        )
+        account = RunBudget(checked_budget(terms.budget), self._account)
+        run = Run(state.task_id, account, state, now)
+        run.priority, run.tenant = terms.priority, terms.tenant
+        if terms.deadline is not None:
+            run.deadline = now + _length("deadline", terms.deadline)
+        context = copy_context()
+        if context != self._flow.context:
+            run.context = context
+        return run
+
+
+def _same_run(run: Run, frozen: object) -> Run:
+    if run.state.inputs != frozen:
+        raise SetupError(
+            f"run {run.id!r} is under way with another input; give this one another id"
+        )
+    return run
+
+
+def _length(what: str, value: float) -> float:
+    if isinstance(value, bool) or not value >= 0:
+        raise ConfigError(f"{what} is {value!r}; give seconds, 0 or more")
+    return value
