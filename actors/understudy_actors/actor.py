@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from understudy_actors.ambient import System
 from understudy_actors.behaviour import Behaviour, Conduct
 from understudy_actors.cell import Cell
+from understudy_actors.exits import named_reason
+from understudy_actors.incarnation import Incarnation
 from understudy_actors.ref import Ref
 from understudy_protocols.supervision import (
     ChildSpec,
     Exit,
-    ExitKind,
     Kill,
     Life,
     Restart,
@@ -34,7 +36,9 @@ def actor_child(
 ) -> ChildSpec:
     """Return the spec of an actor that reads the inbox of *ref*.
 
-    The ref is good before the actor starts, and across its restarts.
+    The ref is good before the actor starts, and across its restarts.  It is
+    closed when no other life is to follow, and opens again if one does after
+    all; what is sent to it meanwhile is a dead letter.
 
     Args:
       ref: its address; the last part of its path is the child's id.
@@ -45,34 +49,27 @@ def actor_child(
       start_timeout: how long `Behaviour.setup` may take; seconds.
     """
 
+    system: System | None = None  # what the last life was in
+
     async def start(life: Life) -> None:
-        def last(end: Exit) -> bool:
-            return is_last(end, life.stopping, spec)
+        nonlocal system
+        if isinstance(life, Incarnation):
+            system = life.system
+        await Cell(ref, behaviour(), conduct, life).run()
 
-        await Cell(ref, behaviour(), conduct, last, life).run()
+    def gone(path: str, end: Exit | None) -> None:
+        nonlocal system
+        cause = None if end is None else end.cause
+        queued = ref.retire(path, named_reason(end), cause)
+        if system is not None:
+            system.left_undone(queued=queued)
+        system = None
 
-    spec = ChildSpec(
+    return ChildSpec(
         ref.path.rpartition("/")[2],
         start,
         restart=restart,
         shutdown=shutdown,
         start_timeout=start_timeout,
+        on_gone=gone,
     )
-    return spec
-
-
-def is_last(end: Exit, asked: bool, spec: ChildSpec) -> bool:
-    """Return whether no other life is to be expected after one that ended so.
-
-    A group restart stops a life and starts another all the same; that one
-    opens the inbox again.  A supervisor that gives up starts none, though a
-    crash let one be expected.
-
-    Args:
-      asked: whether it was asked to stop.
-    """
-    if asked or spec.restart is Restart.TEMPORARY:
-        return True
-    if end.kind is ExitKind.KILLED:
-        return spec.shutdown is Kill.AT_ONCE
-    return spec.restart is Restart.TRANSIENT and not end.kind.abnormal

@@ -9,7 +9,6 @@ raises is caught here, outside that scope, and nowhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Generic, TypeVar, assert_never
 
 import msgspec
@@ -24,7 +23,7 @@ from understudy_actors.behaviour import (
     OnStop,
 )
 from understudy_actors.envelope import Envelope, Hand, carry
-from understudy_actors.exits import Circumstances, classify, leaf
+from understudy_actors.exits import Circumstances, classify, leaf, named_reason
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.ref import Ref, stopped
 from understudy_actors.reply import Reply
@@ -55,7 +54,6 @@ class Cell(Generic[M, R]):
       ref: its address, with the inbox to read.
       behaviour: what it does; this life's own.
       conduct: how it takes errors, stops and overlong messages.
-      is_last: whether, after such an end, no other life is to be expected.
       life: what its supervisor knows of it.
     """
 
@@ -64,7 +62,6 @@ class Cell(Generic[M, R]):
         ref: Ref[M, R],
         behaviour: Behaviour[M, R],
         conduct: Conduct,
-        is_last: Callable[[Exit], bool],
         life: Life,
     ) -> None:
         self.path = life.path
@@ -77,7 +74,6 @@ class Cell(Generic[M, R]):
             if cls is not Behaviour
         )
         self._conduct = conduct
-        self._is_last = is_last
         self._life = life
         self._system = life.system if isinstance(life, Incarnation) else None
         self._actor = Actor(ref, life)
@@ -98,28 +94,27 @@ class Cell(Generic[M, R]):
             error = await self._serve()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
             # Before the teardown: whoever asked need not wait for that too.
-            self._account(_reason(end), end.cause)
+            self._account(named_reason(end), end.cause)
             await self._tear_down(end, error)
         finally:
             # Also when this life is cut by force, which runs no teardown.
             self._leave(end)
 
-    def displace(self, reason: str) -> None:
+    def displace(self, reason: str, cause: BaseException | None) -> None:
         """Take no more messages; the one in hand counts as lost to *reason*."""
         self._left = 0
-        self._account(reason, None)
+        self._settle(reason, cause)
         self._inbox.wake()
 
     def _leave(self, end: Exit) -> None:
+        self._settle(named_reason(end), end.cause)
+        self._ref.vacate(self)
+
+    def _settle(self, reason: str, cause: BaseException | None) -> None:
         """Leave nobody waiting for this life."""
-        reason = _reason(end)
-        self._account(reason, end.cause)
+        self._account(reason, cause)
         for reply in tuple(self._debts):
-            reply.fail(stopped(self._ref.path, reason, end.cause))
-        if self._ref.vacate(self) and self._is_last(end):
-            queued = self._ref.close(reason, end.cause)
-            if self._system is not None:
-                self._system.left_undone(queued=queued)
+            reply.fail(stopped(self._ref.path, reason, cause))
 
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
@@ -266,11 +261,6 @@ class Cell(Generic[M, R]):
             error.add_note(f"its teardown failed too: {failure!r}")
         if error is not None:
             raise error
-
-
-def _reason(end: Exit) -> str:
-    """Return how *end* is called in dead letters and errors."""
-    return "stopped" if end.kind is ExitKind.SHUTDOWN else end.kind.value
 
 
 def _only(error: Exception) -> Exception:

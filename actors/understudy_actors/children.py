@@ -20,6 +20,7 @@ from understudy_actors.supervision_messages import (
     Report,
     StartLife,
     StopLife,
+    TellGone,
 )
 from understudy_protocols.supervision import (
     ChildKind,
@@ -62,13 +63,17 @@ class Child:
       newborn: it was added by hand and has never been ready.
       failures: failures in a row, which lengthen its backoff; a count.
       window: its own restart budget, if it has one.
+      end: how its last life ended, until the next begins or none will.
+      gone: its owner was told that it is started no more.
       token, due: the armed time of its restart, if it waits for one.
       starters, stoppers: who waits for it to be ready, and to be gone.
     """
 
     __slots__ = (
         "due",
+        "end",
         "failures",
+        "gone",
         "leaving",
         "lineage",
         "newborn",
@@ -99,6 +104,8 @@ class Child:
         self.window = (
             None if budget is None else RestartWindow(budget.intensity, budget.period)
         )
+        self.end: Exit | None = None
+        self.gone = False
         self.token: int | None = None
         self.due: float | None = None
         self.starters: list[Reply] = []
@@ -205,7 +212,8 @@ class Children:
         spec, lineage = child.spec, child.lineage
         lineage.count += 1
         child.state = ChildState.STARTING
-        child.due = child.ready_at = None
+        child.due = child.ready_at = child.end = None
+        child.gone = False
         self.report(child, LifeState.STARTING)
         self.out.append(
             StartLife(
@@ -257,6 +265,7 @@ class Children:
         child.state = ChildState.STOPPED
         child.leaving = False
         child.value = child.due = None
+        self.tell_gone(child)
         if child.token is not None:
             del self._armed[child.token]
             self.disarm(child.token)
@@ -268,6 +277,15 @@ class Children:
         child.stoppers.clear()
         if self._last_decision(child) is Decision.FORGET:
             self.remove(child)
+
+    def tell_gone(self, child: Child) -> None:
+        """Tell the owner of *child*, once, that it is started no more."""
+        if child.spec.on_gone is not None and not child.gone:
+            number = child.lineage.count
+            told = TellGone(child.spec.id, number, child.spec.on_gone, child.end)
+            self.out.append(told)
+        child.gone = True
+        child.end = None
 
     def _last_decision(self, child: Child) -> Decision:
         temporary = child.spec.restart is Restart.TEMPORARY

@@ -37,6 +37,14 @@ class Circumstances(msgspec.Struct, frozen=True):
     caught: bool = False
 
 
+def named_reason(end: Exit | None) -> str:
+    """Return how *end* is called in dead letters and errors; None is a plain stop."""
+    if end is None or end.kind is ExitKind.SHUTDOWN:
+        return "stopped"
+    kind: str = end.kind.value
+    return kind
+
+
 def leaf(error: BaseException) -> BaseException:
     """Return the one exception that *error* stands for.
 

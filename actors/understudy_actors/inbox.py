@@ -51,9 +51,9 @@ class Inbox(Generic[T]):
             return self._signals.popleft()
         return self.mailbox.take_nowait()
 
-    def close(self, reason: str) -> list[T]:
+    def close(self, reason: str, cause: BaseException | None = None) -> list[T]:
         """Close the mailbox, and return what is left of both lanes, in order."""
-        left = [*self._signals, *self.mailbox.close(reason)]
+        left = [*self._signals, *self.mailbox.close(reason, cause)]
         self._signals.clear()
         return left
 

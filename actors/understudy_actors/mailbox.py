@@ -205,11 +205,11 @@ class Mailbox(Generic[T]):
         """Whether the mailbox takes no further message, ever."""
         return self._reason is not None
 
-    def close(self, reason: str) -> list[T]:
+    def close(self, reason: str, cause: BaseException | None = None) -> list[T]:
         """Take no more messages, and return those that waited, in order.
 
-        Senders that are blocked get an ActorStoppedError.  Closing again
-        returns nothing and leaves the first reason.
+        Senders that are blocked get an ActorStoppedError, *cause* behind it.
+        Closing again returns nothing and leaves the first reason.
         """
         if self._reason is not None:
             return []
@@ -218,7 +218,9 @@ class Mailbox(Generic[T]):
         self._items.clear()
         self._ahead = 0
         for sender in self._blocked:
-            trio.lowlevel.reschedule(sender, outcome.Error(self._stopped()))
+            error = self._stopped()
+            error.__cause__ = cause
+            trio.lowlevel.reschedule(sender, outcome.Error(error))
         self._blocked.clear()
         return left
 

@@ -48,8 +48,8 @@ class Occupant(Protocol):
         """Where its child stands in the tree."""
         ...
 
-    def displace(self, reason: str) -> None:
-        """Read no more, and account for the message in hand."""
+    def displace(self, reason: str, cause: BaseException | None) -> None:
+        """Read no more, and leave nobody waiting for an answer."""
         ...
 
 
@@ -63,7 +63,14 @@ class Ref(Address, Generic[M_contra, R_co]):
       dead_letters: where undeliverable messages go; one of its own by default.
     """
 
-    __slots__ = ("_capacity", "_inbox", "_occupant", "_overflow", "dead_letters")
+    __slots__ = (
+        "_capacity",
+        "_home",
+        "_inbox",
+        "_occupant",
+        "_overflow",
+        "dead_letters",
+    )
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         self._capacity = capacity
         self._overflow = overflow
         self._occupant: Occupant | None = None
+        self._home: str | None = None  # the path of the child that read it last
         self._inbox = self._new_inbox()
 
     @property
@@ -212,18 +220,28 @@ class Ref(Address, Generic[M_contra, R_co]):
                     f"{self._occupant.path} does; give each actor a ref of its own"
                 )
             # An earlier life of the same child that could not be cut.
-            self._occupant.displace("stuck")
+            self._occupant.displace("stuck", None)
         self._occupant = occupant
+        self._home = occupant.path
         if self.closed:
             self._inbox = self._new_inbox()
         return self._inbox
 
-    def vacate(self, occupant: Occupant) -> bool:
-        """Note that *occupant* reads no more; return whether it was the one to."""
-        if self._occupant is not occupant:
-            return False
-        self._occupant = None
-        return True
+    def vacate(self, occupant: Occupant) -> None:
+        """Note that *occupant* reads no more."""
+        if self._occupant is occupant:
+            self._occupant = None
+
+    def retire(self, home: str, reason: str, cause: BaseException | None) -> int:
+        """Close, as `close` does, because the child at *home* is started no more.
+
+        Another child's inbox is left alone: *home* was refused it.
+        """
+        if self._home is not None and self._home != home:
+            return 0
+        if self._occupant is not None:  # it was cut, and has not ended yet
+            self._occupant.displace(reason, cause)
+        return self.close(reason, cause)
 
     def put_back(self, envelope: Envelope, reason: str) -> None:
         """Put *envelope* ahead of all messages; a dead letter if we are closed."""
@@ -242,9 +260,9 @@ class Ref(Address, Generic[M_contra, R_co]):
         Returns:
           how many were left; a count.
         """
-        left = self._inbox.close(reason)
+        left = self._inbox.close(reason, cause)
         if self._occupant is not None:
-            self._occupant.displace("stopped")
+            self._occupant.displace("stopped", cause)
         for envelope in left:
             self.bury(envelope, "stopped", stopped(self.path, reason, cause))
         return len(left)

@@ -17,7 +17,7 @@ There is at most one, because a newer one always covers what is left of it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from understudy_actors.administration import Administration
@@ -106,6 +106,10 @@ class Supervision:
         self._batch: Batch | None = None
         self._error: BaseException | None = None  # what it will end with
         self._now = 0.0
+        if not self._dynamic:
+            # Before the first event: a stop may be that, and ends them too.
+            for child in spec.children:
+                self.children.add(child)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Return what to do about *event*, which happened at *now*; seconds."""
@@ -114,6 +118,19 @@ class Supervision:
         if self.phase is not Phase.ENDED:
             self._handle(event)
             self._advance()
+        return out
+
+    def abandon(self, ends: Mapping[str, Exit]) -> list[Action]:
+        """Return what is left to do when the supervisor itself was cut.
+
+        Args:
+          ends: how the lives ended that were cut with it, by child.
+        """
+        out = self.children.out = []
+        self.phase = Phase.ENDED
+        for child in self.children:
+            child.end = ends.get(child.spec.id, child.end)
+            self.children.tell_gone(child)
         return out
 
     def _handle(self, event: Event) -> None:
@@ -142,9 +159,6 @@ class Supervision:
                 assert_never(event)
 
     def _begin(self) -> None:
-        if not self._dynamic:
-            for spec in self._spec.children:
-                self.children.add(spec)
         self._batch = Batch((), self.children)
 
     def _became_ready(self, event: BecameReady) -> None:
@@ -167,7 +181,7 @@ class Supervision:
         child, end = self.children.living(event.id, event.number), event.exit
         if child is None:
             return  # an earlier life, left behind as stuck, that ended after all
-        child.value = None
+        child.value, child.end = None, end
         if end.fatal:
             self.children.settle(child, end, Decision.GIVE_UP)
             self._wind_up(end.cause)

@@ -17,6 +17,7 @@ from understudy_protocols.supervision import (
     ChildKind,
     ChildSpec,
     Exit,
+    Gone,
     Kill,
     Start,
 )
@@ -181,6 +182,19 @@ class Report(msgspec.Struct, frozen=True):
     due: float | None = None
 
 
+class TellGone(msgspec.Struct, frozen=True):
+    """Tell *on_gone* that a child is started no more.
+
+    *number* is that of its last life, which ended with *exit*; None if it had
+    none.
+    """
+
+    id: str
+    number: int
+    on_gone: Gone
+    exit: Exit | None
+
+
 class Up(msgspec.Struct, frozen=True):
     """All children of the first start are ready: so is the supervisor."""
 
@@ -198,5 +212,15 @@ class End(msgspec.Struct, frozen=True):
 
 
 Action = (
-    StartLife | StopLife | Arm | Disarm | Answer | Refuse | Report | Up | GaveUp | End
+    StartLife
+    | StopLife
+    | Arm
+    | Disarm
+    | Answer
+    | Refuse
+    | Report
+    | TellGone
+    | Up
+    | GaveUp
+    | End
 )

@@ -8,6 +8,7 @@ import math
 import attrs
 import trio
 
+from understudy_actors.ambient import guarded
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.supervision_messages import (
     Add,
@@ -24,6 +25,7 @@ from understudy_protocols.restart_policy import RestartBudget
 from understudy_protocols.supervision import (
     ChildKind,
     ChildSpec,
+    Exit,
     Kill,
     Life,
     Restart,
@@ -39,8 +41,9 @@ from understudy_protocols.supervision_records import (
     TreeSnapshot,
 )
 
+_OWN = ("id", "start", "on_gone")
 _SHARED = tuple(
-    field.name for field in attrs.fields(ChildSpec) if field.name not in ("id", "start")
+    field.name for field in attrs.fields(ChildSpec) if field.name not in _OWN
 )
 
 
@@ -226,7 +229,22 @@ def supervisor_child(
         significant=significant,
         budget=budget,
         escalates=escalates,
+        on_gone=functools.partial(_never_began, spec),
     )
+
+
+def _never_began(spec: SupervisorSpec, path: str, end: Exit | None) -> None:
+    """Tell the owners of the children of a supervisor that had no life."""
+    if end is not None or spec.strategy is Strategy.DYNAMIC:
+        return  # that life told them
+    told = (
+        guarded(functools.partial(child.on_gone, f"{path}/{child.id}", None))
+        for child in spec.children
+        if child.on_gone is not None
+    )
+    errors = [error for error in told if error is not None]
+    if errors:
+        raise ExceptionGroup(f"the owners of the children of {path}", errors)
 
 
 async def _supervise(spec: SupervisorSpec, life: Life) -> None:

@@ -12,6 +12,7 @@ from typing import assert_never
 
 import trio
 
+from understudy_actors.ambient import guarded
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.supervision import Supervision
 from understudy_actors.supervision_messages import (
@@ -32,6 +33,7 @@ from understudy_actors.supervision_messages import (
     StartLife,
     StopAsked,
     StopLife,
+    TellGone,
     Up,
 )
 from understudy_actors.timers import Timers
@@ -81,6 +83,7 @@ class SupervisorLoop:
         self._timers = Timers[int | Incarnation]()
         self._lives: dict[str, Incarnation] = {}
         self._end: End | None = None
+        self._cut_ends: dict[str, Exit] = {}  # of the lives cut together with us
         self._now = life.system.now()  # when this round of work began
 
     # What its children's lives call
@@ -174,6 +177,8 @@ class SupervisorLoop:
                 self._timers.arm(action.token, action.due)
             case Disarm():
                 self._timers.disarm(action.token)
+            case TellGone():
+                self._tell_gone(action)
             case Up():
                 self._life.ready(self._handle)
             case GaveUp():
@@ -195,6 +200,13 @@ class SupervisorLoop:
         )
         life.begin(action.start)
         self._bound(life, action.start_timeout)
+
+    def _tell_gone(self, action: TellGone) -> None:
+        path = f"{self.path}/{action.id}"
+        error = guarded(lambda: action.on_gone(path, action.exit))
+        if error is not None:
+            end = Exit(ExitKind.CRASH, error)
+            self._report(Report(action.id, action.number, LifeState.STOPPED, end))
 
     def _stop_life(self, life: Incarnation, grace: float | Kill) -> None:
         if isinstance(grace, Kill):
@@ -241,6 +253,8 @@ class SupervisorLoop:
         with trio.CancelScope(shield=True):
             while self._sweep():
                 await self._park()
+        for action in self.core.abandon(self._cut_ends):
+            self._do(action)
 
     def _sweep(self) -> bool:
         """Take note of the ends that have come in; return whether any is missing."""
@@ -248,6 +262,7 @@ class SupervisorLoop:
             event = self._inbox.popleft()
             if isinstance(event, Ended):
                 life = self._lives.pop(event.id)
+                self._cut_ends[event.id] = event.exit
                 self._emit(life, _state_of(event.exit), event.exit)
         return bool(self._lives)
 

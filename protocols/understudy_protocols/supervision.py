@@ -168,6 +168,10 @@ class Life(Protocol):
 Start = Callable[[Life], Awaitable[None]]
 """The code of a child: calls `Life.ready` once, serves until asked to stop, returns."""
 
+Gone = Callable[[str, Exit | None], None]
+"""Told that a child will not be started again: its path, and how its last life
+ended; None if it never had one.  See `ChildSpec`."""
+
 
 def _word(value: object, words: type[_Word], field: str) -> _Word:
     try:
@@ -237,6 +241,11 @@ class ChildSpec:
       backoff: waits before its restarts; None for the supervisor's.
       escalates: whether the supervisor gives up when this child has failed for
         good: a temporary one that failed, or one over its own budget.
+      on_gone: called once when no other life is to follow: the child ended or
+        was stopped and stays so, or its supervisor ends.  A restart, its own
+        or its group's, is none of these.  A child that stays known and is
+        started after all can be gone again.  It is called synchronously and
+        must neither block nor raise.
 
     Raises:
       ChildSpecError: a value that cannot be used; the message quotes it.
@@ -256,6 +265,7 @@ class ChildSpec:
     budget: RestartBudget | None = None
     backoff: Backoff | None = None
     escalates: bool = False
+    on_gone: Gone | None = None
 
     def __attrs_post_init__(self) -> None:
         if not _is_id(self.id):
@@ -263,6 +273,10 @@ class ChildSpec:
         if not callable(self.start):
             raise ChildSpecError(
                 f"start of {self.id!r} must be an async function; got {self.start!r}"
+            )
+        if self.on_gone is not None and not callable(self.on_gone):
+            raise ChildSpecError(
+                f"on_gone of {self.id!r} must be a function; got {self.on_gone!r}"
             )
         if not isinstance(self.shutdown, Kill) and not is_length(self.shutdown):
             raise ChildSpecError(

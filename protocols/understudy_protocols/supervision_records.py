@@ -29,7 +29,7 @@ class LifeState(enum.Enum):
 _ENDED = frozenset({LifeState.STOPPED, LifeState.CRASHED})
 
 LIFE_AUTOMATON: Mapping[LifeState | None, frozenset[LifeState]] = {
-    None: frozenset({LifeState.STARTING}),
+    None: frozenset({LifeState.STARTING, LifeState.STOPPED}),
     LifeState.STARTING: _ENDED
     | {
         LifeState.READY,
@@ -44,13 +44,14 @@ LIFE_AUTOMATON: Mapping[LifeState | None, frozenset[LifeState]] = {
     LifeState.STOPPING: _ENDED
     | {LifeState.STOPPING, LifeState.STUCK, LifeState.GAVE_UP},
     LifeState.STUCK: _ENDED | {LifeState.BACKING_OFF},
-    LifeState.STOPPED: frozenset({LifeState.BACKING_OFF}),
-    LifeState.CRASHED: frozenset({LifeState.BACKING_OFF}),
+    LifeState.STOPPED: frozenset({LifeState.BACKING_OFF, LifeState.STOPPED}),
+    LifeState.CRASHED: frozenset({LifeState.BACKING_OFF, LifeState.STOPPED}),
     LifeState.BACKING_OFF: _ENDED,
 }
 """Which event may follow which in one life (path and incarnation); None begins it.
 
 STOPPING repeats when a callback for it raised.  An end after STUCK is late.
+STOPPED after an end, or with nothing before it, says that `on_gone` raised.
 """
 
 
