@@ -99,10 +99,10 @@ class Mailbox(Generic[T]):
                 f"the mailbox of {address} cannot hold {capacity!r} messages; "
                 "give it a whole number from 1, or math.inf"
             )
-        self.address = address
-        self.capacity = capacity
-        self.overflow = overflow
-        self.overflows = 0
+        self.address: str = address
+        self.capacity: float = capacity
+        self.overflow: Overflow = overflow
+        self.overflows: int = 0
         self.on_ready: Callable[[], None] = _nobody_to_wake
         self._on_dropped: Callable[[T, str], None] = on_dropped or _nobody_to_tell
         self._reason: str | None = None

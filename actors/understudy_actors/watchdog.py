@@ -68,11 +68,11 @@ class Slot:
     __slots__ = ("_shields", "deadline", "fired", "on_overdue", "queued", "scope")
 
     def __init__(self, on_overdue: Callable[[], None]) -> None:
-        self.deadline = _NEVER
-        self.queued = _NEVER
+        self.deadline: float = _NEVER
+        self.queued: float = _NEVER
         self.fired: Cut | None = None
-        self.scope = trio.CancelScope(shield=True)
-        self.on_overdue = on_overdue
+        self.scope: trio.CancelScope = trio.CancelScope(shield=True)
+        self.on_overdue: Callable[[], None] = on_overdue
         self._shields: list[trio.CancelScope] = []
 
     def renew(self) -> trio.CancelScope:

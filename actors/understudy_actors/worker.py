@@ -88,12 +88,12 @@ class Worker(Generic[M]):
 
     def __init__(self, pool: Pool[M], work: Work[M]) -> None:
         self._pool = pool
-        self.work = work
-        self.slot = Slot(self._overdue)
+        self.work: Work[M] = work
+        self.slot: Slot = Slot(self._overdue)
         self.message: M | None = None
-        self.holds_permit = True
-        self.lost = False
-        self.spent = False
+        self.holds_permit: bool = True
+        self.lost: bool = False
+        self.spent: bool = False
         self.task: trio.lowlevel.Task | None = None
 
     def will_look(self) -> None:

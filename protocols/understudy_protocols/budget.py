@@ -30,7 +30,7 @@ class BudgetExceededError(StepError):
             _refusal(resource, asked, left, cap),
             cause=Cause.BUDGET,
         )
-        self.args = (resource, asked, left, cap)
+        self.args: tuple[object, ...] = (resource, asked, left, cap)
         self.resource = resource
         self.asked = asked
         self.left = left

@@ -138,7 +138,7 @@ class ModelError(StepError):
         code: str = "",
     ) -> None:
         super().__init__(message, cause=cause, retry_after=retry_after)
-        self.args = (*self.args, model, code)
+        self.args: tuple[object, ...] = (*self.args, model, code)
         self.model = model
         self.code = code
 

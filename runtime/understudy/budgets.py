@@ -18,12 +18,13 @@ class Hold:
     def __init__(
         self, worst: Usage, parts: tuple[tuple[RunBudget, Reservation], ...]
     ) -> None:
-        self.worst = worst
-        self.parts = parts
+        self.worst: Usage = worst
+        self.parts: tuple[tuple[RunBudget, Reservation], ...] = parts
 
     def settle(self, actual: Usage) -> None:
         """Replace the reservation by what the call used, once."""
-        parts, self.parts = self.parts, ()
+        parts = self.parts
+        self.parts = ()
         for account, reservation in parts:
             account.ledger = account.ledger.settle(reservation, actual)
 
@@ -39,8 +40,8 @@ class RunBudget:
     __slots__ = ("ledger", "parent")
 
     def __init__(self, budget: Budget | None, parent: RunBudget | None = None) -> None:
-        self.ledger = _NO_CAPS if budget is None else BudgetLedger(budget)
-        self.parent = parent
+        self.ledger: BudgetLedger = _NO_CAPS if budget is None else BudgetLedger(budget)
+        self.parent: RunBudget | None = parent
 
     @property
     def spent(self) -> Usage:

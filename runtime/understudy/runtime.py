@@ -107,7 +107,7 @@ class Runtime(Generic[D]):
         if not workflows:
             raise ConfigError("a Runtime needs one workflow or more to host")
         self._random = random.Random(seed)
-        self.seed = self._random.getrandbits(64) if seed is None else seed
+        self.seed: int = self._random.getrandbits(64) if seed is None else seed
         self.models: Mapping[str, Model] = {} if models is None else models
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout

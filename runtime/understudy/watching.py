@@ -33,7 +33,7 @@ class EventStream:
         self._observers = observers
         self._run_id = run_id
         self._send, self._receive = trio.open_memory_channel[RunEvent](BUFFERED_EVENTS)
-        self.missed = 0
+        self.missed: int = 0
 
     async def __aenter__(self) -> Self:
         self._observers.append(self._take)

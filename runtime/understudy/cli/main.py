@@ -40,7 +40,7 @@ EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells have it."""
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: drawing boxes would cost as much time as all the rest.

@@ -82,7 +82,7 @@ class JsonLines:
     def __init__(self) -> None:
         self._lines = _Lines()
         self._number = 0
-        self.taken = 0
+        self.taken: int = 0
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         """Yield the records that end in *chunk*."""
@@ -124,7 +124,7 @@ class CsvRows:
     def __init__(self) -> None:
         self._lines = _Lines()
         self._number = 0
-        self.taken = 0
+        self.taken: int = 0
         self._header: tuple[str, ...] | None = None
         # The lines of a row whose quotes are still open, and their length.
         self._open: list[str] = []

@@ -16,7 +16,7 @@ class Reorder:
     def __init__(self, *, ordered: bool) -> None:
         self._ordered = ordered
         self._kept: dict[int, bytes] = {}
-        self.oldest = 0
+        self.oldest: int = 0
 
     def put(self, index: int, line: bytes) -> list[bytes]:
         """Take the result of input *index*, and return those whose turn it is."""

@@ -69,7 +69,7 @@ class TierModels:
             )
             for tier in Tier
         }
-        self.models = Models(
+        self.models: Models = Models(
             {tier.value: model for tier, model in self._faulty.items()}
         )
 

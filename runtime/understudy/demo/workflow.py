@@ -17,10 +17,12 @@ from understudy.demo.extraction import Extraction, Issue, Sentiment
 from understudy.demo.labels import Category, Urgency
 from understudy.demo.tier_models import TierModels, prompt
 from understudy.demo.tiers import Tier, accepted
+from understudy.models.registry import Models
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.builders import cascade, route, sequence
 from understudy.workflows.context import Context
 from understudy.workflows.fan_outs import each
+from understudy.workflows.nodes import Cascade, Each, Route, Sequence
 from understudy.workflows.step import Step, stateful_step, step
 from understudy_protocols.chat import Message
 from understudy_protocols.retry import RetryConfig
@@ -86,7 +88,7 @@ def sure_enough(answer: Answer) -> bool:
     return accepted(answer.tier, answer.extraction)
 
 
-extract = cascade(
+extract: Cascade[Feedback, Answer, object] = cascade(
     asking(Tier.RULES),
     asking(Tier.SMALL),
     asking(Tier.LARGE),
@@ -135,7 +137,7 @@ async def categorise(context: Context[Feedback]) -> Category:
     return context.item_as(Issue).category
 
 
-owner = stateful_step(
+owner: Step[object, Assignment, Desk] = stateful_step(
     TeamDirectory,
     name="owner",
     needs=(categorise,),
@@ -144,7 +146,7 @@ owner = stateful_step(
     restart_on=(ConnectionError,),
 )
 
-assign = each(
+assign: Each[Feedback, tuple[Assignment, ...], Desk] = each(
     sequence(categorise, owner, name="issue"),
     over=lambda context: context[validate].extraction.issues,
     name="assign",
@@ -174,14 +176,18 @@ async def standard(context: Context[Feedback]) -> Reply:
     return _reply(context, "Thank you for writing. {owners} will answer you on {said}.")
 
 
-respond = route(by_urgency, urgent=urgent, standard=standard, name="respond")
+respond: Route[Feedback, Reply, object] = route(
+    by_urgency, urgent=urgent, standard=standard, name="respond"
+)
 
-feedback = sequence(extract, validate, assign, respond, name="feedback")
+feedback: Sequence[Feedback, Reply, Desk] = sequence(
+    extract, validate, assign, respond, name="feedback"
+)
 
-models = TierModels().models
+models: Models = TierModels().models
 """The tiers without faults, for runs outside the demo."""
 
-deps = Desk()
+deps: Desk = Desk()
 """A directory that does not break, for runs outside the demo."""
 
 

@@ -85,7 +85,7 @@ class AttemptScope:
         self._final: tuple[BaseException, ...] = ()
         # Requests and waits under way: a step may have several at once.
         self._outside = 0
-        self.number = message.number
+        self.number: int = message.number
         self.failures: tuple[AttemptRecord, ...] = ()
         self.usage: Usage = NO_USAGE
 

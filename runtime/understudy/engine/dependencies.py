@@ -26,7 +26,7 @@ class Dependencies:
 
     def __init__(self, given: object) -> None:
         self._given = given
-        self.value = given
+        self.value: object = given
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actor that holds them open, if one is needed."""

@@ -40,10 +40,10 @@ class Detour:
     __slots__ = ("inner", "op", "parent", "state", "turn", "value")
 
     def __init__(self, op: _Detouring, parent: Strand, state: State) -> None:
-        self.op = op
-        self.parent = parent
-        self.state = state
-        self.turn = 0
+        self.op: _Detouring = op
+        self.parent: Strand = parent
+        self.state: State = state
+        self.turn: int = 0
         self.value: object = None
         self.inner: Strand | None = None
 

@@ -58,7 +58,7 @@ class FanOut:
         self.join = join
         self.limit = limit
         self.then = then
-        self.plain = isinstance(join, AllOf)
+        self.plain: bool = isinstance(join, AllOf)
 
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
         """Split the strand, and start as many branches as may run at once."""
@@ -117,12 +117,12 @@ class FanOutFork:
         state: OrchestrationState[object],
         branches: list[tuple[str | int, Target, object]],
     ) -> None:
-        self.op = op
-        self.parent = parent
-        self.state = state
-        self.branches = branches
-        self.started = 0
-        self.succeeded = 0
+        self.op: FanOut = op
+        self.parent: Strand = parent
+        self.state: OrchestrationState[object] = state
+        self.branches: list[tuple[str | int, Target, object]] = branches
+        self.started: int = 0
+        self.succeeded: int = 0
         self.failures: list[Failure] = []
         self.results: dict[str | int, object] = {}
         self._live: dict[str | int, Strand] = {}

@@ -46,8 +46,8 @@ class Flow:
 
     def __init__(self, watchdog: Watchdog, on_settled: Callable[[Run], None]) -> None:
         self.watchdog = watchdog
-        self.now = watchdog.now
-        self.context = contextvars.copy_context()
+        self.now: Callable[[], float] = watchdog.now
+        self.context: contextvars.Context = contextvars.copy_context()
         self.on_settled = on_settled
         self.on_paused: Callable[[], None] = _nobody_waits
         self.observers: list[Callable[[RunEvent], None]] = []

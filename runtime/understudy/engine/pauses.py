@@ -22,11 +22,11 @@ class PauseOp:
     ) -> None:
         self.flow = flow
         self.path = path
-        self.name = node.name
-        self.output = node.output
-        self.timeout = node.timeout
-        self.default = freeze(node.default, f"the default of {path}")
-        self.has_default = node.has_default
+        self.name: str = node.name
+        self.output: object = node.output
+        self.timeout: float | None = node.timeout
+        self.default: object = freeze(node.default, f"the default of {path}")
+        self.has_default: bool = node.has_default
         self.then = then
 
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
@@ -46,12 +46,12 @@ class OpenPause:
     def __init__(
         self, op: PauseOp, strand: Strand, state: OrchestrationState[object]
     ) -> None:
-        self.op = op
-        self.strand = strand
-        self.state = state
+        self.op: PauseOp = op
+        self.strand: Strand = strand
+        self.state: OrchestrationState[object] = state
         self.timer: Timer | None = None
         position = strand.position()
-        self.key = f"{op.path}#{position}" if position else op.path
+        self.key: str = f"{op.path}#{position}" if position else op.path
 
     @property
     def name(self) -> str:

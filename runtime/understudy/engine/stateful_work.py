@@ -33,7 +33,7 @@ class StatefulWork(StepWork):
         if setup is not None:
             await setup()
         self._step = made
-        self.body = cast("Body", made.execute)
+        self.body: Body = cast("Body", made.execute)
 
     async def teardown(self) -> None:
         """Let the object go, if it got as far as being set up."""

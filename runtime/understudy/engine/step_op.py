@@ -54,7 +54,7 @@ class StepOp:
         self.then = then
         self.skip = skip
         self.down: Failure | None = None
-        self.declared = step.output_type
+        self.declared: object = step.output_type
         self.admitted: set[type] = set()
 
     def enter(self, strand: Strand, state: State) -> None:

@@ -42,9 +42,11 @@ class StepWork:
         self.body: Body = (
             threaded(step.call) if step.thread else cast("Body", step.call)
         )
-        self.takes_attempt = step.takes_attempt
-        self.timeout = step.retry.timeout_seconds
-        self.plain = step.when is None and step.timeout == _NEVER and not step.min_time
+        self.takes_attempt: bool = step.takes_attempt
+        self.timeout: float = step.retry.timeout_seconds
+        self.plain: bool = (
+            step.when is None and step.timeout == _NEVER and not step.min_time
+        )
 
     async def setup(self) -> None:
         """Nothing to set up."""

@@ -133,15 +133,15 @@ class Strand:
     parent: Strand | None
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self.worker: Worker[StepMessage] | None = None
         self.fork: Fork | None = None
         self.waiting: Waiting | None = None
         self.attempt: Drawn | None = None
-        self.since = 0.0
+        self.since: float = 0.0
         self.item: object = None
         self.previous: object = None
-        self.round = 0
+        self.round: int = 0
 
     @property
     def run(self) -> Run:
@@ -171,17 +171,17 @@ class Branch(Strand):
 
     def __init__(self, parent: Strand, label: str | int) -> None:
         self.run = parent.run  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.parent = parent
+        self.parent: Strand | None = parent
         self.label = label
         self.ended = False
-        self.worker = None
-        self.fork = None
-        self.waiting = None
-        self.attempt = None
-        self.since = 0.0
-        self.item = parent.item
-        self.previous = parent.previous
-        self.round = parent.round
+        self.worker: Worker[StepMessage] | None = None
+        self.fork: Fork | None = None
+        self.waiting: Waiting | None = None
+        self.attempt: Drawn | None = None
+        self.since: float = 0.0
+        self.item: object = parent.item
+        self.previous: object = parent.previous
+        self.round: int = parent.round
 
 
 class StepEntry(msgspec.Struct, frozen=True):
@@ -256,32 +256,32 @@ class Run(Strand):
         created: float,
     ) -> None:
         super().__init__()
-        self.parent = None
-        self.label = ""
-        self.id = id
-        self.status = RunStatus.QUEUED
-        self.budget = budget
-        self.created = created
-        self.finished = math.nan
-        self.deadline = math.inf
+        self.parent: Strand | None = None
+        self.label: str | int = ""
+        self.id: str = id
+        self.status: RunStatus = RunStatus.QUEUED
+        self.budget: RunBudget = budget
+        self.created: float = created
+        self.finished: float = math.nan
+        self.deadline: float = math.inf
         self.remaining: float | None = None
         self.expiry: Timer | None = None
         self.hard_expiry: Timer | None = None
         self.context: contextvars.Context | None = None
-        self.lingering = 0
-        self.leaves = 1
-        self.paused = 0
+        self.lingering: int = 0
+        self.leaves: int = 1
+        self.paused: int = 0
         self.log: list[StepEntry] = []
         self.stuck: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.value: object = None
-        self.state = state
+        self.state: OrchestrationState[object] = state
         self.pauses: dict[str, Answerable] = {}
-        self.priority = 0
-        self.tenant = ""
+        self.priority: int = 0
+        self.tenant: str = ""
         self.begin: Callable[[Run], None] | None = None
         self.on_done: Callable[[], None] | None = None
-        self.on_end = trio.Event()
+        self.on_end: trio.Event = trio.Event()
         self._change: trio.Event | None = None
 
     @property

@@ -51,7 +51,7 @@ class SeededOrder(random.Random):
         on_too_many: Callable[[], None],
     ) -> None:
         super().__init__(seed)
-        self.rounds = 0
+        self.rounds: int = 0
         self._abort: BaseException | None = None
         self._last_round = 0
         self._defer = defer
