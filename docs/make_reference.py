@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "step",
             "stateful_step",
             "Step",
+            "StatefulStep",
             "WorkflowStep",
             "Context",
             "Attempt",
@@ -53,7 +54,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "check",
         ),
         "Joins": ("all_of", "best_effort", "quorum", "first_success", "Outcome"),
-        "Routing": ("Decision", "Router", "LengthTiers"),
+        "Routing": ("RoutingPolicy", "Decision", "Router", "LengthTiers"),
         "Running": (
             "Runtime",
             "RunHandle",
@@ -62,6 +63,8 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "StepResult",
             "AttemptRecord",
             "RunEvent",
+            "SupervisionEvent",
+            "TreeSnapshot",
         ),
         "Retries, on their own and in steps": (
             "RetryConfig",
@@ -87,6 +90,9 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "ModelReply",
             "Message",
             "Finish",
+            "StreamEvent",
+            "TextDelta",
+            "Finished",
         ),
         "State": (
             "OrchestrationState",
@@ -123,6 +129,8 @@ HANDED_OUT = {
     "RunHandle",
     "RunResult",
     "Schedule",
+    "SupervisionEvent",
+    "TreeSnapshot",
     "Step",
     "Workflow",
 }
@@ -131,23 +139,11 @@ HANDED_OUT = {
 PLAIN = {"object", "Generic", "Struct"}
 """Base classes that tell a user nothing."""
 
-FOR_THE_ENGINE = {
-    "Attempt": {
-        "call_key",
-        "capped",
-        "charge",
-        "failed_in_place",
-        "final",
-        "is_final",
-        "jitter",
-        "now",
-        "request_begins",
-        "request_ends",
-        "reserve",
-        "retry",
-    }
+ALIASES = {
+    "StreamEvent": "What the stream of a model yields: pieces of text as `TextDelta`, "
+    "and at the end `Finished`.",
 }
-"""Members that are of no use to a step."""
+"""What type aliases mean, which have no docstring of their own."""
 
 PROSE = ("Cancellation", "Returns")
 """Sections of a docstring that are sentences, and no list."""
@@ -186,6 +182,9 @@ def _unlisted(
 def _entry(name: str, thing: object) -> str:
     # A fixture wraps the function that says what it is.
     thing = cast("object", getattr(thing, "__wrapped__", thing))
+    if name in ALIASES:
+        kinds = " | ".join(kind.__name__ for kind in typing.get_args(thing))
+        return f"#### `{name}`\n\n```text\n{name} = {kinds}\n```\n\n{ALIASES[name]}\n"
     parts = [f"#### `{name}`", "", _signed(name, thing), "", _prose(thing), ""]
     if isinstance(thing, type):
         parts += _members(cast("type[object]", thing))
@@ -305,7 +304,7 @@ def _members(cls: type[object]) -> Iterator[str]:
         yield "".join(f"* `{one.name}`{said.get(one.name, '')}\n" for one in cls)
         return
     fields: tuple[attrs.Attribute[object], ...] = getattr(cls, "__attrs_attrs__", ())
-    hidden = {field.name for field in fields} | FOR_THE_ENGINE.get(cls.__name__, set())
+    hidden = {field.name for field in fields}
     whole: list[str] = []
     for name, member in cast("dict[str, object]", dict(vars(cls))).items():
         if name.startswith("_") or name in hidden:
