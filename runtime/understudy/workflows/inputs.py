@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 
 from understudy.workflows.hints import UNDECLARED
+from understudy.workflows.misfits import misfits
 from understudy.workflows.types import matches, type_name
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze, thaw
@@ -54,8 +55,10 @@ def structure(plain: object, declared: object, what: str) -> object:
     try:
         return msgspec.convert(plain, type=cast("type[object]", declared))
     except (msgspec.ValidationError, TypeError) as error:
+        found = misfits(plain, declared)
+        problem = "; ".join(found) if len(found) > 1 else str(error)
         raise InputError(
-            what, f"does not fit {type_name(declared)}: {error}"
+            what, f"does not fit {type_name(declared)}: {problem}"
         ) from error
 
 
