@@ -76,7 +76,7 @@ class StepActor(Generic[M]):
         # most max_concurrent unless that was lowered while they worked.
         self._busy = 0
         self._waking = False
-        self._looking = False
+        self.looking = False
         self._serving = False
         self._idle: list[Worker[M]] = []
         # Tasks that want their worker's permit back, in line.  Nobody waits
@@ -161,7 +161,7 @@ class StepActor(Generic[M]):
     def _wake(self) -> None:
         if (
             self._waking
-            or self._looking
+            or self.looking
             or not self._serving
             or self._busy >= self.max_concurrent
         ):
@@ -239,7 +239,7 @@ class StepActor(Generic[M]):
                 raise
             # Its clean-up failed after the cut: the cut is the reason.  Caught out
             # here, since the scope takes its Cancelled out of a group on the way.
-            self._looking = False
+            self.looking = False
             self._after_cut(worker, work, error)
         if contextvars.copy_context() != self._context:
             worker.spent = True
@@ -271,7 +271,7 @@ class StepActor(Generic[M]):
                 if not self._waking and len(mailbox):
                     self._wake()
                 await work.handle(message, worker)
-                self._looking = False
+                self.looking = False
                 worker.message = None
                 if slot.fired is not None or worker.spent:
                     return True
@@ -298,10 +298,6 @@ class StepActor(Generic[M]):
             self.permit_freed()
         return self._serving and not worker.lost and len(self._idle) < MAX_IDLE
 
-    def will_look(self) -> None:
-        """See `Worker.will_look`."""
-        self._looking = True
-
     def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort:
         """A worker that waits to be woken is cancelled instead."""
         self._idle.remove(worker)
@@ -312,7 +308,7 @@ class StepActor(Generic[M]):
     def _gone(self, worker: Worker[M]) -> None:
         # Else the watchdog would keep the worker until its last deadline.
         worker.slot.retire(self._watchdog)
-        self._looking = False
+        self.looking = False
         if worker.lost:
             return
         self._workers.pop(worker, None)

@@ -102,7 +102,7 @@ class Worker(Generic[M]):
         The worker then looks for the next message by itself, and so nobody is
         woken for one that the handler puts into its own mailbox.
         """
-        self._pool.will_look()
+        self._pool.looking = True
 
     def lend_permit(self) -> None:
         """Let another message be handled while this one only waits."""
@@ -136,8 +136,9 @@ class Worker(Generic[M]):
 class Pool(Protocol[M]):
     """What a worker asks of its step actor."""
 
+    looking: bool
+
     def permit_freed(self) -> None: ...
-    def will_look(self) -> None: ...
     async def regain(self, worker: Worker[M]) -> None: ...
     def leave_idle(self, worker: Worker[M]) -> trio.lowlevel.Abort: ...
     def overdue(self, worker: Worker[M]) -> None: ...

@@ -57,7 +57,7 @@ class StepWork:
     async def handle(self, message: StepMessage, worker: Worker[StepMessage]) -> None:
         """Make one attempt, or several with no wait between them."""
         op, strand, slot = self.op, message.strand, worker.slot
-        flow = op.flow
+        flow, cell = op.flow, strand.run
         again: StepMessage | None = message
         while again is not None and not strand.ended:
             message = again
@@ -77,7 +77,7 @@ class StepWork:
                 flow.watchdog.push(slot)
             if flow.observers:
                 self._tell_started(message)
-            context = strand.run.context
+            context = cell.context
             try:
                 if self.takes_attempt:
                     strand.attempt = scope = self.host.attempt(op, message, worker)
@@ -116,7 +116,7 @@ class StepWork:
                 number, attempts, usage = message.number, message.attempts, None
             else:
                 number, attempts, usage = _drawn(message)
-            strand.run.log.append(
+            cell.log.append(
                 StepEntry(
                     op.path,
                     "" if strand.parent is None else strand.position(),
