@@ -240,7 +240,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         if self._home is not None and self._home != home:
             return 0
         if self._occupant is not None:  # it was cut, and has not ended yet
-            self._occupant.displace(reason, cause)
+            self._occupant.displace("stuck", cause)
         return self.close(reason, cause)
 
     def put_back(self, envelope: Envelope, reason: str) -> None:

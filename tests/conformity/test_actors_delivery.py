@@ -345,9 +345,6 @@ def test_s117_stopping_makes_all_that_waited_dead_letters_in_order(
         run_seeded(main, seed=seed)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a life cannot tell a group restart from a stop for good"
-)
 def test_s109_a_group_restart_keeps_what_is_queued_at_the_siblings() -> None:
     async def main() -> None:
         log: list[object] = []
@@ -367,9 +364,6 @@ def test_s109_a_group_restart_keeps_what_is_queued_at_the_siblings() -> None:
     run_seeded(main, seed=0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a life that crashed is not told that no other follows"
-)
 def test_s117_giving_up_leaves_no_message_behind() -> None:
     async def main() -> None:
         letters: list[DeadLetter] = []

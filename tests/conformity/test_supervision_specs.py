@@ -53,6 +53,11 @@ def test_s002_a_child_without_code_is_refused() -> None:
         ChildSpec("a", cast("Start", "serve"))
 
 
+def test_an_owner_that_cannot_be_told_is_refused() -> None:
+    with pytest.raises(ChildSpecError, match=r"on_gone of 'a'.*'me'"):
+        untyped(ChildSpec)("a", serve, on_gone="me")
+
+
 def test_s003_an_unknown_restart_word_is_quoted() -> None:
     with pytest.raises(ChildSpecError, match=r"permanent, transient.*'allways'"):
         untyped(ChildSpec)("a", serve, restart="allways")

@@ -33,6 +33,7 @@ from understudy_actors.supervision_messages import (
     StartLife,
     StopAsked,
     StopLife,
+    TellGone,
     Terminate,
     Up,
     Withdraw,
@@ -54,6 +55,10 @@ from understudy_protocols.supervision_records import Decision
 
 async def never_run(life: Life) -> None:
     """The code of every child here: the world only pretends to run it."""
+
+
+def nobody_told(path: str, end: Exit | None) -> None:
+    """The owner of every child here: the world takes note of what it is told."""
 
 
 class CountedReply:
@@ -96,6 +101,9 @@ class World:
         self.by_hand = False
         self.up = 0
         self.ends: list[End] = []
+        self.startable = {child.id for child in spec.children}
+        if spec.strategy is Strategy.DYNAMIC:
+            self.startable.clear()
 
     def hear(self, event: Event) -> None:
         """Let the core handle *event*, and do what it says."""
@@ -110,6 +118,13 @@ class World:
                 assert not stopping, "a child started although the stop had begun"
                 assert action.id not in self.lives, "two lives at a time"
                 self.lives[action.id] = OneLife(action)
+                returns = self.by_hand or self.spec.revive
+                assert action.id in self.startable or returns, "it was gone"
+                self.startable.add(action.id)
+            case TellGone():
+                assert action.id not in self.lives, "said to be gone, and lives"
+                assert action.id in self.startable, "said to be gone twice"
+                self.startable.remove(action.id)
             case StopLife():
                 self.stop(action.id)
             case Arm():
@@ -132,6 +147,7 @@ class World:
             case End():
                 assert not self.lives, "ended before its children"
                 assert not self.timers, "ended with a time still armed"
+                assert not self.startable, "ended, and an owner was not told"
                 self.ends.append(action)
             case _:
                 pass
@@ -197,7 +213,7 @@ class World:
         reply = CountedReply(name)
         self.replies.append(reply)
         restart = list(Restart)[choice // 6 % 3]
-        spec = ChildSpec(name, never_run, restart=restart)
+        spec = ChildSpec(name, never_run, restart=restart, on_gone=nobody_told)
         if self.spec.strategy is Strategy.DYNAMIC:
             spec = self.spec.children[0].named(name)
         asked = self.replies[choice % len(self.replies)]
@@ -242,6 +258,7 @@ specs = st.builds(
             st.just(never_run),
             restart=st.sampled_from(Restart),
             escalates=st.booleans(),
+            on_gone=st.just(nobody_told),
         ),
         max_size=4,
         unique_by=lambda child: child.id,
@@ -253,12 +270,18 @@ specs = st.builds(
     revive=st.booleans(),
     max_children=st.sampled_from([None, 5]),
 )
-template = ChildSpec("t", never_run, restart=Restart.TRANSIENT)
+template = ChildSpec("t", never_run, restart=Restart.TRANSIENT, on_gone=nobody_told)
 dynamic = st.just(SupervisorSpec((template,), strategy=Strategy.DYNAMIC))
-ending = ChildSpec("c1", never_run, restart=Restart.TRANSIENT, significant=True)
+ending = ChildSpec(
+    "c1",
+    never_run,
+    restart=Restart.TRANSIENT,
+    significant=True,
+    on_gone=nobody_told,
+)
 significant = st.builds(
     SupervisorSpec,
-    st.just((ChildSpec("c0", never_run), ending)),
+    st.just((ChildSpec("c0", never_run, on_gone=nobody_told), ending)),
     auto_shutdown=st.sampled_from(list(AutoShutdown)[1:]),
 )
 

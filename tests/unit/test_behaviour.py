@@ -6,17 +6,8 @@ import math
 
 import pytest
 
-from understudy_actors.actor import is_last
 from understudy_actors.behaviour import Conduct, OnError
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.supervision import (
-    ChildSpec,
-    Exit,
-    ExitKind,
-    Kill,
-    Life,
-    Restart,
-)
 
 
 def test_the_nearest_class_of_an_error_decides() -> None:
@@ -50,32 +41,3 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(
 ) -> None:
     with pytest.raises(ConfigError, match=name):
         Conduct(**{name: value})  # type: ignore[arg-type]  # one field or another
-
-
-async def nothing(life: Life) -> None:
-    life.ready()
-
-
-@pytest.mark.parametrize(
-    ("restart", "kind", "last"),
-    [
-        (Restart.PERMANENT, ExitKind.CRASH, False),
-        (Restart.PERMANENT, ExitKind.SHUTDOWN, False),
-        (Restart.PERMANENT, ExitKind.KILLED, False),
-        (Restart.TRANSIENT, ExitKind.CRASH, False),
-        (Restart.TRANSIENT, ExitKind.TIMEOUT, False),
-        (Restart.TRANSIENT, ExitKind.SHUTDOWN, True),
-        (Restart.TEMPORARY, ExitKind.CRASH, True),
-    ],
-)
-def test_a_life_is_the_last_one_if_its_restart_type_says_so(
-    restart: Restart, kind: ExitKind, last: bool
-) -> None:
-    spec = ChildSpec("a", nothing, restart=restart)
-    assert is_last(Exit(kind), False, spec) is last
-    assert is_last(Exit(kind), True, spec)
-
-
-def test_a_child_that_is_killed_to_stop_it_is_gone_when_it_was_killed() -> None:
-    spec = ChildSpec("a", nothing, shutdown=Kill.AT_ONCE)
-    assert is_last(Exit(ExitKind.KILLED), False, spec)

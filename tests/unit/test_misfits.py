@@ -57,3 +57,13 @@ def test_what_cannot_be_told_is_left_to_the_decoder() -> None:
 
     assert misfits({}, Opaque) == ()
     assert misfits({"id": "a", "lines": []}, Order) == ()
+
+
+def test_a_type_that_cattrs_refuses_leaves_the_words_of_the_decoder() -> None:
+    @attrs.frozen
+    class Choice:
+        what: int | str
+        other: int
+
+    with pytest.raises(InputError, match="does not fit Choice"):
+        structure({"what": [], "other": "x"}, Choice, "line 7")

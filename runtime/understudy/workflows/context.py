@@ -97,6 +97,17 @@ class Context(Mapping[str, object], Generic[In_co]):
         assert not needs[name], f"{name} is needed and was not made"
         return None
 
+    def get(self, key: object, default: object = None) -> object:
+        """Return the value of a needed node, or *default* where it did not run.
+
+        Raises:
+          KeyError: the step does not declare that need: no default hides that.
+        """
+        if not isinstance(key, str):
+            raise KeyError(f"{key!r} is no name of a node")
+        value = self[key]
+        return default if value is None else value
+
     def __iter__(self) -> Iterator[str]:
         yield ORIGINAL_INPUT
         yield from self._names

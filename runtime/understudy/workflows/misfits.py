@@ -27,7 +27,7 @@ def misfits(plain: object, declared: object) -> tuple[str, ...]:
         return tuple(
             cattrs.transform_error(error, path="$", format_exception=_sentence)
         )
-    except (cattrs.StructureHandlerNotFoundError, TypeError, ValueError, KeyError):
+    except (cattrs.errors.CattrsError, TypeError, ValueError, KeyError):
         return ()
     return ()
 
