@@ -20,9 +20,11 @@ from typing import Generic, TypeVar
 
 import trio
 
+from understudy_actors.contexts import same_variables
 from understudy_actors.exits import leaf
 from understudy_actors.mailbox import Mailbox
 from understudy_actors.restart_window import RestartWindow
+from understudy_actors.setup_waves import SetupWaves
 from understudy_actors.watchdog import Cut, Watchdog
 from understudy_actors.worker import Work, Worker
 from understudy_protocols.errors import RestartIntensityError
@@ -73,9 +75,10 @@ class StepActor(Generic[M]):
         self._nursery = nursery
         self._context = contextvars.copy_context()
         # Invariant: busy is the number of workers with holds_permit, and at
-        # most max_concurrent unless that was lowered while they worked.
+        # most max_concurrent unless that was lowered while they worked.  A worker
+        # that is stuck with a message counts until it ends: it is still at it.
         self._busy = 0
-        self._waking = False
+        self._waking: Worker[M] | None = None
         self.looking = False
         self._serving = False
         self._idle: list[Worker[M]] = []
@@ -84,6 +87,7 @@ class StepActor(Generic[M]):
         self._returning: dict[trio.lowlevel.Task, Worker[M]] = {}
         # Workers that are not ready yet; each will take a message.
         self._setting_up: set[Worker[M]] = set()
+        self._waves = SetupWaves()
         self._workers: dict[Worker[M], None] = {}
         self._failure: BaseException | None = None
         self._causes: deque[BaseException] = deque(maxlen=window.intensity + 1)
@@ -127,7 +131,7 @@ class StepActor(Generic[M]):
 
     async def regain(self, worker: Worker[M]) -> None:
         """See `Worker.regain_permit`."""
-        if worker.holds_permit or worker.lost:
+        if worker.holds_permit:
             await trio.lowlevel.checkpoint()
         elif self._busy < self.max_concurrent and not self._returning:
             self._busy += 1
@@ -160,22 +164,28 @@ class StepActor(Generic[M]):
 
     def _wake(self) -> None:
         if (
-            self._waking
+            self._waking is not None
             or self.looking
             or not self._serving
             or self._busy >= self.max_concurrent
         ):
             return
         if self._idle:
-            self._waking = True
-            self._grant(self._idle.pop())
-        elif len(self.mailbox) > len(self._setting_up):
-            self._waking = True
+            self._waking = self._idle.pop()
+            self._grant(self._waking)
+        elif len(self.mailbox) > len(self._setting_up) and not self._waves.resting:
             self._busy += 1
-            worker = Worker(self, self._make_work())
+            worker = self._waking = Worker(self, self._make_work())
             self._workers[worker] = None
+            if worker.work.stateful:
+                worker.wave = self._waves.number
             # The new task must not inherit the context of whoever sent this.
             self._context.run(self._nursery.start_soon, self._work, worker)
+
+    def _awake(self, worker: Worker[M]) -> None:
+        """End the wake-up that is under way, if it is that of *worker*."""
+        if self._waking is worker:
+            self._waking = None
 
     # --- one worker --------------------------------------------------------
 
@@ -202,15 +212,18 @@ class StepActor(Generic[M]):
 
     async def _set_up(self, worker: Worker[M]) -> None:
         # This may take long: the messages behind the first one do not wait for it.
-        self._waking = False
+        self._awake(worker)
         self._setting_up.add(worker)
         self._wake()
         try:
             await self._bounded(worker, worker.work.setup, SETUP_TIMEOUT)
         finally:
             self._setting_up.discard(worker)
+        worker.wave = None
+        self._waves.succeeded()
 
     async def _tear_down(self, worker: Worker[M]) -> None:
+        worker.tearing_down = True
         await self._bounded(worker, worker.work.teardown, self._watchdog.grace)
 
     async def _bounded(
@@ -241,7 +254,7 @@ class StepActor(Generic[M]):
             # here, since the scope takes its Cancelled out of a group on the way.
             self.looking = False
             self._after_cut(worker, work, error)
-        if contextvars.copy_context() != self._context:
+        if not same_variables(contextvars.copy_context(), self._context):
             worker.spent = True
         return True
 
@@ -250,7 +263,7 @@ class StepActor(Generic[M]):
         slot, mailbox = worker.slot, self.mailbox
         handled = 0
         with slot.renew():
-            self._waking = False
+            self._awake(worker)
             while True:
                 if not (
                     len(mailbox)
@@ -263,12 +276,12 @@ class StepActor(Generic[M]):
                     self._idle.append(worker)
                     await trio.lowlevel.wait_task_rescheduled(worker.leave_idle)
                     handled = 0
-                    self._waking = False
+                    self._awake(worker)
                     if not self._serving:
                         return False
                     continue
                 message = worker.message = mailbox.take_nowait()
-                if not self._waking and len(mailbox):
+                if self._waking is None and len(mailbox):
                     self._wake()
                 await work.handle(message, worker)
                 self.looking = False
@@ -309,8 +322,7 @@ class StepActor(Generic[M]):
         # Else the watchdog would keep the worker until its last deadline.
         worker.slot.retire(self._watchdog)
         self.looking = False
-        if worker.lost:
-            return
+        self._awake(worker)
         self._workers.pop(worker, None)
         if worker.holds_permit:
             worker.holds_permit = False
@@ -319,10 +331,10 @@ class StepActor(Generic[M]):
 
     def _broken(self, worker: Worker[M], error: BaseException) -> None:
         cause = leaf(error)
-        self._waking = False
+        self._awake(worker)
         if not worker.lost:
             message, worker.message = worker.message, None
-            self._count_breakage(cause)
+            self._count(worker, cause)
             if message is not None:
                 worker.work.broken(message, cause)
         # A Cancelled here is one that the step let out of a scope of its own.
@@ -330,22 +342,37 @@ class StepActor(Generic[M]):
             self._fail(cause)
 
     def overdue(self, worker: Worker[M]) -> None:
-        """Go on without a worker that does not end."""
+        """Go on without a worker that does not end; it has broken nothing yet."""
         if worker.lost:
             return
         self._workers.pop(worker, None)
         self._setting_up.discard(worker)
         worker.lost = True
-        self._waking = False
         message, worker.message = worker.message, None
         reason = worker.slot.fired
         if reason is not None:
             worker.work.stuck(message, reason, worker.stack())
-        self._count_breakage(TimeoutError(f"a worker of {self.path} is stuck"))
-        if worker.holds_permit:
-            worker.holds_permit = False
-            self.permit_freed()
+        if message is None:
+            self._count(worker, TimeoutError(f"a worker of {self.path} is stuck"))
+            if worker.holds_permit:
+                worker.holds_permit = False
+                self.permit_freed()
         self._changed.set()
+
+    def _count(self, worker: Worker[M], error: BaseException) -> None:
+        """Count a worker that broke; after a failed setup, rest before the next."""
+        wave, worker.wave = worker.wave, None
+        if wave is not None:
+            delay = self._waves.failed(wave)
+            if delay is None:
+                return
+            self._watchdog.call_at(self._watchdog.now() + delay, self._rested)
+        self._count_breakage(error)
+
+    def _rested(self) -> None:
+        self._waves.resting = False
+        if len(self.mailbox):
+            self._wake()
 
     def _count_breakage(self, error: BaseException) -> None:
         self._causes.append(error)
@@ -369,6 +396,6 @@ class StepActor(Generic[M]):
         """Cut what is in hand; teardowns that are under way have their own bound."""
         if self._serving:
             self._serving = False
-            for worker in tuple(self._workers):
+            for worker in [w for w in self._workers if not w.tearing_down]:
                 worker.slot.cut(Cut.STOPPED, self._watchdog)
         self._changed.set()

@@ -69,10 +69,13 @@ class Worker(Generic[M]):
       slot: where its deadline stands.
       message: what it has in hand; None between messages.
       holds_permit: whether it counts against the step's limit just now.
-      lost: whether it was given up as stuck; it then ends by itself, unseen.
+      lost: whether it was given up as stuck; it then ends by itself, unseen, and
+        keeps the permit for a message in hand until it does.
       spent: set by a handler that left something behind in the worker's task,
         such as a context variable: the worker ends after this message.
       task: its trio task, once it has run.
+      tearing_down: whether it is on its way out, with a bound of its own.
+      wave: which wave of setups it belongs to, until it is set up.
     """
 
     __slots__ = (
@@ -83,6 +86,8 @@ class Worker(Generic[M]):
         "slot",
         "spent",
         "task",
+        "tearing_down",
+        "wave",
         "work",
     )
 
@@ -95,6 +100,8 @@ class Worker(Generic[M]):
         self.lost: bool = False
         self.spent: bool = False
         self.task: trio.lowlevel.Task | None = None
+        self.tearing_down: bool = False
+        self.wave: int | None = None
 
     def will_look(self) -> None:
         """Say that nothing is waited for any more before the handler returns.
@@ -113,7 +120,7 @@ class Worker(Generic[M]):
     async def regain_permit(self) -> None:
         """Take the permit again, ahead of all messages not yet begun.
 
-        Always a checkpoint.  A worker that was given up gets none.
+        Always a checkpoint.
 
         Cancellation: the permit was not taken.
         """

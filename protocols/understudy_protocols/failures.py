@@ -255,12 +255,26 @@ def failure_of(error: BaseException, where: str = "") -> Failure:
     waits = [leaf.retry_after for leaf in leaves if isinstance(leaf, StepError)]
     return Failure(
         cause=classify(error),
-        message=str(error).strip() or f"{type(error).__name__} without a message",
+        message=safe_text(error) or f"{type(error).__name__} without a message",
         where=where,
         error_type=type(error).__qualname__,
         retry_after=max((wait for wait in waits if wait is not None), default=None),
         causes=tuple(failure_of(leaf) for leaf in leaves) if leaves[1:] else (),
     )
+
+
+def safe_text(error: BaseException) -> str:
+    """Return what *error* says of itself, also if it fails to say it."""
+    try:
+        return str(error).strip()
+    except Exception as broken:  # noqa: BLE001 - its own code failed: said instead
+        return f"{type(error).__name__}, whose text raised {type(broken).__name__}"
+
+
+def described(error: BaseException) -> str:
+    """Return the type of *error* and what it says, for a sentence about it."""
+    text = safe_text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _inside(error: BaseException) -> tuple[BaseException, ...]:

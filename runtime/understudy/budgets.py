@@ -51,9 +51,14 @@ class RunBudget:
     @property
     def capped(self) -> bool:
         """Whether money or tokens have a cap here or above."""
-        budget = self.ledger.budget
-        here = budget.usd is not None or budget.tokens is not None
+        here = self.ledger.budget.usd is not None or self.tokens_capped
         return here or (self.parent is not None and self.parent.capped)
+
+    @property
+    def tokens_capped(self) -> bool:
+        """Whether tokens have a cap here or above."""
+        here = self.ledger.budget.tokens is not None
+        return here or (self.parent is not None and self.parent.tokens_capped)
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in this account and all above, or in none.

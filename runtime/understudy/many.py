@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
 import trio
 
+from understudy.engine.sources import NOTHING, AwaitedSource, Beside, PlainSource
 from understudy.engine.strand import Run
 from understudy.result import RunResult
+from understudy.workflows.inputs import InputError
+from understudy_protocols.errors import AdmissionError
 
 Out_co = TypeVar("Out_co", covariant=True)
 In = TypeVar("In")
@@ -27,10 +30,13 @@ class ManyRuns(Generic[Out_co]):
 
     Args:
       start: begins the run of one input; takes what to call at its end.
-      inputs: taken one by one, never more than needed.
+      inputs: taken one by one, never more than needed.  An asynchronous source
+        is read while results are waited for, and holds up none.
       concurrency: runs under way at once; a count.
       ordered: whether results come in the order of their inputs.  Then the
         reading stops `READ_AHEAD` x concurrency ahead of the oldest unfinished.
+
+    What one input cannot be run with is no end: take the next result after it.
     """
 
     def __init__(
@@ -41,18 +47,26 @@ class ManyRuns(Generic[Out_co]):
         concurrency: int,
         ordered: bool,
         cancel: Callable[[Run], None],
+        beside: Beside,
     ) -> None:
         # Each input comes from the inputs that *start* was made for.
         self._start = cast("Callable[[object, Callable[[], None]], Run]", start)
-        self._inputs = _as_async(inputs)
+        self._source = (
+            AwaitedSource(inputs, beside, lambda: self._changed.set())
+            if isinstance(inputs, AsyncIterable)
+            else PlainSource(inputs)
+        )
         self._concurrency = concurrency
         self._ordered = ordered
         self._cancel = cancel
         self._more = True
         self._under_way = 0
         # In the order of the inputs; a run stays until its result was taken.
-        self._pending: deque[Run] = deque()
-        self._done: deque[Run] = deque()
+        self._pending: deque[Run | InputError] = deque()
+        self._done: deque[Run | InputError] = deque()
+        # What was read last, until a run of it was accepted or cannot be.
+        self._held: object = NOTHING
+        self._read = 0
         self._changed = trio.Event()
 
     def __aiter__(self) -> Self:
@@ -61,29 +75,39 @@ class ManyRuns(Generic[Out_co]):
     async def __anext__(self) -> RunResult[Out_co]:
         """Return the next result; always a checkpoint.
 
-        Cancellation: nothing is lost, unless the inputs lose one when a read of
-          them is cancelled, as an async generator does; the next call goes on.
+        Cancellation: nothing is lost; the next call goes on.
+        Raises:
+          InputError: one input is not what the workflow takes; it says which,
+            counted from 0, and comes where the result would.
+          AdmissionError: the runtime takes no further run and none of these is
+            under way; the input is kept, and the next call tries it again.
         """
         await trio.lowlevel.checkpoint()
         while True:
-            await self._fill()
-            run = self._next_finished()
-            if run is not None:
-                return RunResult(run)
-            if not self._pending and not self._done:
+            self._changed = trio.Event()
+            self._fill()
+            finished = self._next_finished()
+            if isinstance(finished, InputError):
+                raise finished
+            if finished is not None:
+                return RunResult(finished)
+            if not self._more and not self._pending and not self._done:
                 raise StopAsyncIteration
             await self._changed.wait()
 
     async def aclose(self) -> None:
         """Cancel the runs that are under way, and wait until they are over."""
         self._more = False
-        # Copies: a run that ends takes itself out of the line.
-        for run in tuple(self._pending):
+        await self._source.aclose()
+        # A copy: a run that ends takes itself out of the line.
+        runs = [run for run in self._pending if isinstance(run, Run)]
+        for run in runs:
             self._cancel(run)
-        for run in tuple(self._pending):
+        for run in runs:
             await run.on_end.wait()
         self._pending.clear()
         self._done.clear()
+        self._held = NOTHING
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +121,7 @@ class ManyRuns(Generic[Out_co]):
         with trio.CancelScope(shield=True):
             await self.aclose()
 
-    async def _fill(self) -> None:
+    def _fill(self) -> None:
         room = READ_AHEAD * self._concurrency
         while (
             self._more
@@ -105,12 +129,36 @@ class ManyRuns(Generic[Out_co]):
             and len(self._pending) + len(self._done) < room
         ):
             try:
-                given = await anext(self._inputs)
-            except StopAsyncIteration:
-                self._more = False
-                return
+                if self._held is NOTHING and not self._read_one():
+                    return
+                self._begin_held()
+            except AdmissionError:
+                if not self._pending and not self._done:
+                    raise
+                return  # one of these ends, and makes room
+
+    def _read_one(self) -> bool:
+        try:
+            self._held = self._source.take()
+        except StopIteration:
+            self._more = False
+            return False
+        if self._held is NOTHING:
+            return False
+        self._read += 1
+        return True
+
+    def _begin_held(self) -> None:
+        given, self._held = self._held, NOTHING
+        try:
             self._begin(given)
-        self._changed = trio.Event()
+        except AdmissionError:
+            self._held = given
+            raise
+        except InputError as error:
+            what = f"input {self._read - 1}: {error.what}"
+            refused = InputError(what, error.problem)
+            (self._pending if self._ordered else self._done).append(refused)
 
     def _begin(self, given: object) -> None:
         made: list[Run] = []
@@ -137,29 +185,12 @@ class ManyRuns(Generic[Out_co]):
             self._pending.remove(run)
             self._done.append(run)
 
-    def _next_finished(self) -> Run | None:
+    def _next_finished(self) -> Run | InputError | None:
         if not self._ordered:
             return self._done.popleft() if self._done else None
-        if self._pending and self._pending[0].on_end.is_set():
-            return self._pending.popleft()
-        return None
-
-
-def _as_async(inputs: Iterable[In] | AsyncIterable[In]) -> AsyncIterator[In]:
-    # No generator: it would be over for good once a read of it was cancelled.
-    return aiter(inputs) if isinstance(inputs, AsyncIterable) else _Taken(inputs)
-
-
-class _Taken(Generic[In]):
-    """A plain iterator where an asynchronous one is wanted."""
-
-    def __init__(self, inputs: Iterable[In]) -> None:
-        self._inputs = iter(inputs)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> In:
-        for given in self._inputs:
-            return given
-        raise StopAsyncIteration
+        if not self._pending:
+            return None
+        first = self._pending[0]
+        if isinstance(first, Run) and not first.on_end.is_set():
+            return None
+        return self._pending.popleft()

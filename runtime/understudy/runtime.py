@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -28,7 +28,7 @@ from understudy.engine.strand import Answerable, Run
 from understudy.handle import RunHandle
 from understudy.many import ManyRuns
 from understudy.result import RunResult
-from understudy.watching import EventStream, RunStream
+from understudy.watching import Audience, EventStream, RunStream
 from understudy.workflows.check import check
 from understudy.workflows.inputs import admit
 from understudy.workflows.nodes import AnyWorkflow, Workflow
@@ -66,7 +66,9 @@ class Runtime(Generic[D]):
     """Workflows, hosted; an async context manager.
 
     Leaving the block cleanly shuts the door, waits until the runs that were
-    submitted are over, and stops all actors in order.  If the body raised or
+    submitted are over, and stops all actors in order.  Once every run under way
+    waits for an answer, without a time limit, it waits no longer: they and those
+    in line behind them are cancelled.  If the body raised or
     is cancelled, the runs are cancelled at once.  What leaves the block is the
     body's own exception, as the same object.
 
@@ -116,6 +118,8 @@ class Runtime(Generic[D]):
         watchdog = Watchdog(trio.current_time, kill_timeout)
         self._flow = Flow(watchdog, self._settled)
         self._flow.on_paused = lambda: self._calm.set()
+        self._audience = Audience(self._flow.observers)
+        self._besides: set[trio.CancelScope] = set()
         self._on_supervision = on_supervision
         self._hosted: dict[int, Hosted] = {}
         for workflow in cast("tuple[AnyWorkflow, ...]", workflows):
@@ -153,7 +157,8 @@ class Runtime(Generic[D]):
         Whatever comes of the run is in the result; nothing is raised for it.
 
         Args:
-          run_id: its identity; drawn if not given.
+          run_id: its identity; drawn if not given.  That of a run under way
+            waits for that run, if workflow and input are the same.
           deadline: how long the run may be active; seconds from now.  The
             clock stands still while all of it is paused.
           expires_at: when it is over in any case; aware.
@@ -163,11 +168,15 @@ class Runtime(Generic[D]):
           metadata: facts about the run that no step depends on.
 
         Cancellation: the run is cancelled; raised once nothing of it is in
-          hand any more.
+          hand any more.  A run that another caller began goes on.
         Raises:
           AdmissionError: the runtime is full or stopping; nothing was begun.
+          ConfigError: terms that cannot be meant.
           InputError: the input is not what the workflow takes.
+          SetupError: *run_id* is under way in another workflow or with another
+            input.
         """
+        joined = run_id in self._door.live
         run = self._accept(
             workflow,
             input,
@@ -177,7 +186,7 @@ class Runtime(Generic[D]):
         try:
             return await handle.result()
         finally:
-            if not run.on_end.is_set():
+            if not joined and not run.on_end.is_set():
                 self._cancel(run)
                 await self._gone(run)
 
@@ -196,8 +205,8 @@ class Runtime(Generic[D]):
     ) -> RunHandle[O]:
         """Accept a run and return at once; see `run` for the arguments.
 
-        The same *run_id* with the same input is the same run.  Always a
-        checkpoint.
+        The same *run_id* with the same workflow and input is the same run.
+        Always a checkpoint.
 
         Cancellation: the run was accepted and goes on.
         """
@@ -240,6 +249,7 @@ class Runtime(Generic[D]):
             concurrency=_count("concurrency", concurrency, 1),
             ordered=ordered,
             cancel=self._cancel,
+            beside=self._beside,
         )
 
     def stream(
@@ -253,21 +263,24 @@ class Runtime(Generic[D]):
     ) -> RunStream[O]:
         """Run *workflow* and watch it: an async context manager of its events.
 
-        Leaving the block before the run is over cancels it.
+        Leaving the block before the run is over cancels it, unless *run_id* was
+        under way before; then the events are those from now on.
         """
 
-        def start() -> Run:
+        def start() -> tuple[Run, bool]:
+            joined = run_id in self._door.live
             terms = Terms(run_id, deadline=deadline, budget=budget)
-            return self._accept(workflow, input, terms)
+            return self._accept(workflow, input, terms), joined
 
-        return RunStream(start, self._flow.observers, self._cancel)
+        return RunStream(start, self._audience, self._cancel)
 
     def events(self, run_id: str | None = None) -> EventStream:
         """Watch all runs, or one: an async context manager of events.
 
         A watcher changes nothing: a slow one misses events, and is told how many.
+        The events end with the run, or with the runtime.
         """
-        return EventStream(self._flow.observers, run_id)
+        return EventStream(self._audience, run_id)
 
     # --- runs under way ------------------------------------------------------
 
@@ -338,6 +351,8 @@ class Runtime(Generic[D]):
         traceback: TracebackType | None,
     ) -> Literal[False]:
         self._door.shut = "it is stopping"
+        for scope in tuple(self._besides):
+            scope.cancel()
         error = exc
         if error is None:
             try:
@@ -406,6 +421,20 @@ class Runtime(Generic[D]):
             )
         return self._reception.accept(hosted, given, terms, on_done)
 
+    def _beside(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
+        """Do *work* in a task of its own, until the runtime takes no more runs."""
+        self._door.check_open()
+        scope = trio.CancelScope()
+        self._besides.add(scope)
+
+        async def beside() -> None:
+            with scope:
+                await work()
+            self._besides.discard(scope)
+
+        self._system.nursery.start_soon(beside)
+        return scope
+
     def _watch_tree(self, event: SupervisionEvent) -> None:
         if event.path == self._system.name and event.state is LifeState.CRASHED:
             self._root_ended(event.cause)
@@ -448,7 +477,7 @@ class Runtime(Generic[D]):
 
     async def _drain(self) -> None:
         with trio.move_on_after(self._drain_timeout):
-            while self._door.live and not self._door.all_paused():
+            while not self._door.at_rest():
                 self._calm = trio.Event()
                 await self._calm.wait()
 
@@ -458,6 +487,7 @@ class Runtime(Generic[D]):
             self._flow.finish(run, RunStatus.FAILED, failure=_down(None))
             if not run.on_end.is_set():
                 self._settled(run)
+        self._audience.disperse()
 
 
 def _down(cause: BaseException | None) -> Failure:

@@ -18,25 +18,58 @@ BUFFERED_EVENTS = 10_000
 """Events kept for a watcher that is behind; older ones win, newer are missed."""
 
 
+class Audience:
+    """The streams that are open; they end when there is nothing more to see.
+
+    Args:
+      observers: whom the runtime tells of every event.
+    """
+
+    def __init__(self, observers: list[Callable[[RunEvent], None]]) -> None:
+        self._observers = observers
+        self._streams: list[EventStream] = []
+        self._over = False
+
+    def join(self, stream: EventStream) -> None:
+        """Let *stream* see every event from now on."""
+        if self._over:
+            stream.end()
+            return
+        self._streams.append(stream)
+        self._observers.append(stream.take)
+
+    def leave(self, stream: EventStream) -> None:
+        """Let *stream* see no more; harmless if it has left."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+            self._observers.remove(stream.take)
+
+    def disperse(self) -> None:
+        """End all streams, and those that come later at once."""
+        self._over = True
+        for stream in tuple(self._streams):
+            stream.end()
+
+
 class EventStream:
     """The events of all runs, or of one; an async context manager and iterator.
 
-    The stream of one run ends with that run's `ended` event.
+    The stream of one run ends with that run's `ended` event, which is never
+    missed; any stream ends when the runtime has ended.
 
     Attributes:
       missed: events that came while the buffer was full; a count.
     """
 
-    def __init__(
-        self, observers: list[Callable[[RunEvent], None]], run_id: str | None
-    ) -> None:
-        self._observers = observers
+    def __init__(self, audience: Audience, run_id: str | None) -> None:
+        self._audience = audience
         self._run_id = run_id
+        self._last: RunEvent | None = None
         self._send, self._receive = trio.open_memory_channel[RunEvent](BUFFERED_EVENTS)
         self.missed: int = 0
 
     async def __aenter__(self) -> Self:
-        self._observers.append(self._take)
+        self._audience.join(self)
         return self
 
     async def __aexit__(
@@ -45,7 +78,7 @@ class EventStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.end()
         self._receive.close()
 
     def __aiter__(self) -> Self:
@@ -59,40 +92,57 @@ class EventStream:
         try:
             return await self._receive.receive()
         except trio.EndOfChannel:
-            raise StopAsyncIteration from None
+            last, self._last = self._last, None
+            if last is None:
+                raise StopAsyncIteration from None
+            return last
 
-    def only(self, run_id: str) -> None:
+    def only(self, run: Run) -> None:
         """Take no more events but those of one run."""
-        self._run_id = run_id
+        self._run_id = run.id
+        if run.status.terminal:
+            self.end()  # the event of its end is past
 
-    def _take(self, event: RunEvent) -> None:
+    def take(self, event: RunEvent) -> None:
+        """Keep *event* for the watcher, if it is one to keep and there is room."""
         if self._run_id is not None and event.run_id != self._run_id:
             return
+        is_last = self._run_id is not None and event.kind == "ended"
         try:
             self._send.send_nowait(event)
         except trio.WouldBlock:
-            self.missed += 1
-        if self._run_id is not None and event.kind == "ended":
-            self._leave()
+            if is_last:
+                self._last = event
+            else:
+                self.missed += 1
+        if is_last:
+            self.end()
 
-    def _leave(self) -> None:
-        if self._take in self._observers:
-            self._observers.remove(self._take)
+    def end(self) -> None:
+        """Take no more events; those that are kept can still be read."""
+        self._audience.leave(self)
         self._send.close()
 
 
 class RunStream(Generic[Out_co]):
-    """The events of a run that begins with the block and does not outlive it."""
+    """The events of a run that begins with the block and does not outlive it.
+
+    A run that was under way before the block also goes on after it.
+
+    Args:
+      start: gives the run, and whether it was under way before.
+    """
 
     def __init__(
         self,
-        start: Callable[[], Run],
-        observers: list[Callable[[RunEvent], None]],
+        start: Callable[[], tuple[Run, bool]],
+        audience: Audience,
         cancel: Callable[[Run], None],
     ) -> None:
         self._start = start
         self._cancel = cancel
-        self._observers = observers
+        self._audience = audience
+        self._joined = False
         self._events: EventStream | None = None
         self._run: Run | None = None
 
@@ -109,15 +159,15 @@ class RunStream(Generic[Out_co]):
 
     async def __aenter__(self) -> Self:
         # The stream is open before the run begins, and so misses nothing.
-        events = EventStream(self._observers, None)
+        events = EventStream(self._audience, None)
         await events.__aenter__()
         self._events = events
         try:
-            self._run = self._start()
+            self._run, self._joined = self._start()
         except BaseException:
             await events.__aexit__(None, None, None)
             raise
-        events.only(self._run.id)
+        events.only(self._run)
         return self
 
     async def __aexit__(
@@ -127,9 +177,10 @@ class RunStream(Generic[Out_co]):
         traceback: TracebackType | None,
     ) -> None:
         run = self._begun()
-        self._cancel(run)
         with trio.CancelScope(shield=True):
-            await run.on_end.wait()
+            if not self._joined:
+                self._cancel(run)
+                await run.on_end.wait()
             if self._events is not None:
                 await self._events.__aexit__(None, None, None)
 

@@ -21,6 +21,8 @@ from understudy import (
 from understudy.many import READ_AHEAD
 from understudy.testing import run_seeded
 
+Inputs = trio.MemoryReceiveChannel[float]
+
 
 @step
 async def takes(context: Context[float]) -> float:
@@ -247,6 +249,67 @@ def test_an_input_that_is_refused_does_not_use_up_the_concurrency(seed: int) -> 
 
 
 @seeded
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_refused_input_is_named_and_takes_no_result_with_it(
+    seed: int, ordered: bool
+) -> None:
+    @step
+    async def wants(context: Context[int]) -> int:
+        await trio.sleep(1)
+        return context.input
+
+    async def main() -> list[int | str]:
+        seen: list[int | str] = []
+        async with Runtime(wants) as runtime:
+            inputs: list[int] = [0, 1, "x", 3]  # type: ignore[list-item]
+            many = runtime.run_many(wants, inputs, concurrency=4, ordered=ordered)
+            while True:
+                try:
+                    seen.append((await anext(many)).value)
+                except InputError as error:
+                    seen.append(error.what)
+                except StopAsyncIteration:
+                    return seen
+
+    seen = run_seeded(main, seed=seed)
+    refused = "input 2: the input of wants"
+    if ordered:
+        assert seen == [0, 1, refused, 3]
+    else:
+        assert seen[0] == refused
+        assert set(seen[1:]) == {0, 1, 3}
+
+
+@seeded
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_input_that_finds_no_room_waits_for_a_run_to_end(
+    seed: int, ordered: bool
+) -> None:
+    async def main() -> list[float]:
+        async with Runtime(takes, max_runs=1, max_waiting=1) as runtime:
+            many = runtime.run_many(
+                takes, [1.0, 2.0, 3.0, 4.0], concurrency=4, ordered=ordered
+            )
+            return [result.value async for result in many]
+
+    assert run_seeded(main, seed=seed) == [1.0, 2.0, 3.0, 4.0]
+
+
+@seeded
+def test_an_input_for_which_others_leave_no_room_is_kept(seed: int) -> None:
+    async def main() -> list[float]:
+        async with Runtime(takes, max_runs=1, max_waiting=0) as runtime:
+            other = await runtime.submit(takes, 5.0)
+            many = runtime.run_many(takes, iter([1.0, 2.0]))
+            with pytest.raises(AdmissionError):
+                await anext(many)
+            await other.result()
+            return [result.value async for result in many]
+
+    assert run_seeded(main, seed=seed) == [1.0, 2.0]
+
+
+@seeded
 def test_a_cancelled_read_of_a_slow_source_loses_nothing(seed: int) -> None:
     async def main() -> list[int]:
         @step
@@ -280,3 +343,104 @@ def test_inputs_may_be_asynchronous(seed: int) -> None:
             return [r.value async for r in runtime.run_many(takes, numbers())]
 
     assert run_seeded(main, seed=seed) == [0.0, 0.1, 0.2, 0.3, 0.4]
+
+
+@seeded
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_source_that_waits_for_results_gets_them(seed: int, ordered: bool) -> None:
+    async def main() -> list[float]:
+        values: list[float] = []
+        given = trio.Event()
+
+        async def one_by_one() -> AsyncIterator[float]:
+            yield 1.0
+            await given.wait()
+            yield 2.0
+
+        async with Runtime(takes) as runtime:
+            many = runtime.run_many(takes, one_by_one(), ordered=ordered)
+            async for result in many:
+                values.append(result.value)
+                given.set()
+                assert trio.current_time() == sum(values)
+        return values
+
+    assert run_seeded(main, seed=seed) == [1.0, 2.0]
+
+
+@seeded
+def test_a_generator_of_inputs_survives_a_wait_that_is_cancelled(seed: int) -> None:
+    async def slow() -> AsyncIterator[float]:
+        for number in range(3):
+            with trio.CancelScope():
+                await trio.sleep(10)
+                yield float(number)
+
+    async def main() -> list[float]:
+        async with Runtime(takes) as runtime:
+            many = runtime.run_many(takes, slow())
+            with trio.move_on_after(3):
+                await anext(many)
+            return [result.value async for result in many]
+
+    assert run_seeded(main, seed=seed) == [0.0, 1.0, 2.0]
+
+
+@seeded
+def test_what_a_source_raises_is_raised_and_ends_no_run(seed: int) -> None:
+    async def breaks() -> AsyncIterator[float]:
+        yield 1.0
+        raise OSError("the disk is gone")
+
+    async def main() -> list[float]:
+        async with Runtime(takes) as runtime:
+            many = runtime.run_many(takes, breaks())
+            with pytest.raises(OSError, match="disk"):
+                await anext(many)
+            return [result.value async for result in many]
+
+    assert run_seeded(main, seed=seed) == [1.0]
+
+
+@seeded
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_source_that_gives_nothing_keeps_no_runtime_open(
+    seed: int, closed: bool
+) -> None:
+    async def main() -> None:
+        send, receive = trio.open_memory_channel[float](0)
+        async with send, receive, Runtime(takes) as runtime:
+            many = runtime.run_many(takes, receive)
+            with trio.move_on_after(5):
+                await anext(many)
+            if closed:
+                await many.aclose()
+                assert receive.statistics().tasks_waiting_receive == 0
+        assert trio.current_time() == 5.0
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_a_source_cut_by_the_end_of_the_runtime_does_not_look_exhausted(
+    seed: int,
+) -> None:
+    async def main() -> list[object]:
+        seen: list[object] = []
+
+        async def consume(runtime: Runtime[object], receive: Inputs) -> None:
+            many = runtime.run_many(takes, receive)
+            seen.append((await anext(many)).value)
+            with pytest.raises(AdmissionError, match="stopping"):
+                await anext(many)
+            seen.append("refused")
+
+        send, receive = trio.open_memory_channel[float](1)
+        async with send, receive, trio.open_nursery() as nursery:
+            send.send_nowait(1.0)
+            async with Runtime(takes) as runtime:
+                nursery.start_soon(consume, runtime, receive)
+                await trio.sleep(5)
+        return seen
+
+    assert run_seeded(main, seed=seed) == [1.0, "refused"]

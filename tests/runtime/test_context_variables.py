@@ -138,3 +138,28 @@ def test_a_worker_goes_on_when_the_step_leaves_nothing_behind(seed: int) -> None
 def _others(runtime: Runtime[object]) -> set[trio.lowlevel.Task]:
     tasks = runtime._system.nursery.child_tasks
     return {task for task in tasks if "_work" not in task.name}
+
+
+collected: contextvars.ContextVar[list[str]] = contextvars.ContextVar("collected")
+
+
+@step
+async def collects(context: Context[str]) -> str:
+    collected.get().append(context.input)
+    return context.input
+
+
+@seeded
+def test_an_equal_but_other_value_is_the_submitters_own(seed: int) -> None:
+    """Each request has an empty list of its own; so had the program at its start."""
+
+    async def main() -> None:
+        at_start: list[str] = []
+        collected.set(at_start)
+        async with Runtime(collects) as runtime:
+            for_request: list[str] = []
+            collected.set(for_request)
+            await runtime.run(collects, "mine")
+            assert (for_request, at_start) == (["mine"], [])
+
+    run_seeded(main, seed=seed)

@@ -196,6 +196,18 @@ def test_a_deadline_that_cannot_be_meant_is_refused(seed: int) -> None:
 
 
 @seeded
+def test_an_expiry_without_a_time_zone_is_refused_and_leaves_no_run(seed: int) -> None:
+    async def main() -> None:
+        async with Runtime(hangs, max_runs=1) as runtime:
+            naive = EPOCH.replace(tzinfo=None)
+            with pytest.raises(ConfigError, match="time zone"):
+                await runtime.run(hangs, 0, expires_at=naive)
+            assert runtime.list() == ()
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
 def test_a_result_of_the_last_moment_is_not_lost_to_the_deadline_of_the_attempt(
     seed: int,
 ) -> None:

@@ -515,12 +515,44 @@ def test_s038_a_failure_that_restarts_replaces_the_worker_and_tries_again(
     seed: int,
 ) -> None:
     Connection.made = 0
-    Connection.failures = list[Exception]([ValueError("x"), OSError("y")])
-    made = stateful_step(Connection, name="connection", output=str)
+    Connection.failures = [ConnectionError("x"), ConnectionResetError("y")]
+    made = stateful_step(
+        Connection, name="connection", output=str, restart_on=(ConnectionError,)
+    )
     result = run_one(made, seed, models={"m": scripted("yes")})
     assert result.value == "yes"
     assert Connection.made == 3
     assert numbers(result) == [1, 2]
+    assert starts(result) == [0.0, 1.0]
+
+
+@seeded
+def test_what_restarts_a_worker_is_tried_again_only_as_its_retry_says(
+    seed: int,
+) -> None:
+    Connection.made = 0
+    Connection.failures = [LookupError("x")]
+    made = stateful_step(
+        Connection, name="connection", output=str, restart_on=(LookupError,)
+    )
+    result = run_one(made, seed, models={"m": scripted("yes")})
+    assert result.failure is not None
+    assert result.failure.message == "x"
+    assert numbers(result) == [1]
+
+
+@seeded
+def test_inputs_that_raise_leave_a_stateful_step_as_it_is(seed: int) -> None:
+    Connection.made = 0
+    Connection.failures = [ValueError("bad input") for _ in range(9)]
+    made = stateful_step(Connection, name="connection", output=str)
+
+    async def main() -> list[bool]:
+        async with Runtime(made, models={"m": scripted("yes")}) as runtime:
+            return [(await runtime.run(made, 0)).ok for _ in range(10)]
+
+    assert run_seeded(main, seed=seed) == [False] * 9 + [True]
+    assert Connection.made == 1
 
 
 @seeded

@@ -329,6 +329,34 @@ def test_a_clean_exit_does_not_wait_for_runs_that_wait_for_somebody(seed: int) -
 
 
 @seeded
+def test_a_clean_exit_does_not_wait_for_runs_in_line_behind_paused_ones(
+    seed: int,
+) -> None:
+    flow = sequence(double, pause("ask", output=int))
+
+    async def main() -> None:
+        async with Runtime(flow, max_runs=1) as runtime:
+            handles = [await runtime.submit(flow, number) for number in range(2)]
+        assert {handle.status for handle in handles} == {RunStatus.CANCELLED}
+        assert trio.current_time() == 1.0
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_a_clean_exit_waits_for_a_pause_with_a_time_limit(seed: int) -> None:
+    flow = sequence(pause("ask", output=int, timeout=9.0, default=5))
+
+    async def main() -> None:
+        async with Runtime(flow, max_runs=1) as runtime:
+            handles = [await runtime.submit(flow, number) for number in range(2)]
+        assert [(await handle.result()).value for handle in handles] == [5, 5]
+        assert trio.current_time() == 18.0
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
 @pytest.mark.parametrize("raised", [Boom("x"), KeyboardInterrupt(), SystemExit(3)])
 def test_s159_what_the_body_raises_leaves_as_the_same_object_and_runs_are_cancelled(
     seed: int, raised: BaseException
@@ -501,6 +529,33 @@ def test_the_same_id_with_the_same_input_is_the_same_run(seed: int) -> None:
                 await runtime.submit(double, 2, run_id="x")
             assert (await first.result()).run_id == (await again.result()).run_id
             assert len(list(workers(runtime))) == 1
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_the_same_id_in_another_workflow_is_refused(seed: int) -> None:
+    async def main() -> None:
+        async with Runtime(double, hangs) as runtime:
+            first = await runtime.submit(double, 1, run_id="x")
+            with pytest.raises(SetupError, match="another workflow"):
+                await runtime.submit(hangs, 1, run_id="x")
+            assert (await first.result()).value == 2
+            again = await runtime.submit(hangs, 1, run_id="x")
+            again.cancel()
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_only_who_began_a_run_cancels_it_by_being_cancelled(seed: int) -> None:
+    async def main() -> None:
+        async with Runtime(double) as runtime:
+            first = await runtime.submit(double, 1, run_id="x")
+            with trio.move_on_after(0.1):
+                await runtime.run(double, 1, run_id="x")
+            assert trio.current_time() == 0.1
+            assert (await first.result()).value == 2
 
     run_seeded(main, seed=seed)
 

@@ -372,7 +372,7 @@ def test_s085_a_stuck_attempt_times_out_on_time_and_the_next_one_is_made(
 ) -> None:
     bodies: list[float] = []
 
-    @step(max_concurrent=1)
+    @step(max_concurrent=2)
     async def sticks(context: Context[object]) -> str:
         bodies.append(trio.current_time())
         if len(bodies) == 1:
@@ -487,7 +487,7 @@ def test_a_step_that_gives_up_fails_the_runs_that_reach_it_and_no_others(
             other = await runtime.submit(fine, 0)
             stands = await runtime.submit(flow, 0)
             reaches = await runtime.submit(flow, 10)
-            for handle, at in ((stands, 0.0), (reaches, 10.0)):
+            for handle, at in ((stands, 3.5), (reaches, 10.0)):
                 result = await handle.result()
                 assert result.status is RunStatus.FAILED
                 assert result.failure is not None
@@ -504,3 +504,29 @@ def test_a_step_that_gives_up_fails_the_runs_that_reach_it_and_no_others(
         return events
 
     assert run_seeded(main, seed=seed).count("down") == 1
+
+
+class Speechless(Exception):
+    """An error whose own code is broken."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+@seeded
+def test_a_clean_up_error_that_cannot_be_shown_fails_the_run(seed: int) -> None:
+    @step(retry=RetryConfig(max_attempts=1, timeout_seconds=1.0))
+    async def slow(context: Context[object]) -> str:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Speechless
+        return "never"
+
+    result = run_one(slow, seed, deadline=5.0)
+    assert result.failure is not None
+    assert result.failure.cause is Cause.TIMEOUT
+    assert "Speechless" in result.failure.message
+    assert result.duration == 1.0

@@ -97,3 +97,68 @@ def test_the_events_of_one_run_end_with_it(seed: int) -> None:
             return seen[-1].kind
 
     assert run_seeded(main, seed=seed) == "ended"
+
+
+@seeded
+def test_leaving_the_stream_of_a_run_begun_before_leaves_that_run_alone(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        async with Runtime(flow) as runtime:
+            handle = await runtime.submit(flow, 0, run_id="mine")
+            async with runtime.stream(flow, 0, run_id="mine") as stream:
+                assert (await anext(stream)).run_id == "mine"
+            assert trio.current_time() < 2.0
+            assert (await handle.result()).value == 2
+            assert (await stream.result()).value == 2
+            assert runtime._flow.observers == []
+
+    run_seeded(main, seed=seed)
+
+
+@seeded
+def test_the_stream_of_a_run_that_is_over_at_once_ends(seed: int) -> None:
+    async def main() -> list[str]:
+        async with (
+            Runtime(flow) as runtime,
+            runtime.stream(flow, 0, deadline=0) as stream,
+        ):
+            return [event.kind async for event in stream]
+
+    assert run_seeded(main, seed=seed) == ["accepted", "ended"]
+
+
+@seeded
+def test_the_end_of_a_run_is_told_though_its_watcher_is_behind(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(understudy.watching, "BUFFERED_EVENTS", 2)
+
+    async def main() -> list[str]:
+        async with Runtime(flow) as runtime, runtime.stream(flow, 0) as stream:
+            await stream.result()
+            return [event.kind async for event in stream]
+
+    assert run_seeded(main, seed=seed) == ["accepted", "step_started", "ended"]
+
+
+@seeded
+def test_the_events_of_all_runs_end_with_the_runtime(seed: int) -> None:
+    async def main() -> list[str]:
+        kinds: list[str] = []
+
+        async def watch(runtime: Runtime[object], opened: trio.Event) -> None:
+            async with runtime.events() as events:
+                opened.set()
+                kinds.extend([event.kind async for event in events])
+
+        async with trio.open_nursery() as nursery, Runtime(flow) as runtime:
+            opened = trio.Event()
+            nursery.start_soon(watch, runtime, opened)
+            await opened.wait()
+            await runtime.submit(flow, 0)
+        async with runtime.events() as late:
+            assert [event async for event in late] == []
+        return kinds
+
+    assert run_seeded(main, seed=seed)[-1] == "ended"

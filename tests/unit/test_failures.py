@@ -17,6 +17,7 @@ from understudy_protocols.failures import (
     ModelError,
     StepError,
     classify,
+    described,
     failure_of,
     register_failure,
 )
@@ -181,3 +182,16 @@ def test_errors_keep_their_facts_through_pickle() -> None:
 def test_a_failure_and_an_attempt_can_be_part_of_a_state() -> None:
     record = AttemptRecord(1, 0.0, 1.5, Failure.of(Cause.TIMEOUT, "late"))
     assert {record: 1}[record] == 1
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+def test_an_error_that_cannot_say_what_it_is_has_a_failure_all_the_same() -> None:
+    failure = failure_of(Speechless())
+    assert failure.message == "Speechless, whose text raised RuntimeError"
+    assert described(Speechless()) == f"Speechless: {failure.message}"

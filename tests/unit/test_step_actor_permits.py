@@ -58,8 +58,7 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
         holders.leave(number)
         await trio.sleep(seconds)
         await worker.regain_permit()
-        if not worker.lost:
-            holders.enter(number)
+        holders.enter(number)
 
     async def act(
         number: int, worker: Worker[object], what: str, seconds: float
@@ -105,8 +104,7 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
             for what, seconds in todo:
                 await act(message, worker, what, seconds)
         finally:
-            if not worker.lost:
-                holders.leave(message)
+            holders.leave(message)
         ended.append(message)
 
     bench = Bench(handler)
@@ -114,11 +112,10 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
 
     async def main() -> None:
         async with bench.running(max_concurrent=limit, intensity=1_000):
-            note_stuck(bench, holders)
             for number, (_, gap, _) in enumerate(plan):
                 await trio.sleep(gap)
                 bench.mailbox.put_nowait(number)
-            await trio.sleep(100)
+            await trio.sleep(1_000)
             assert len(bench.mailbox) == 0
             assert bench.actor.busy == 0
             assert holders.now == set()
@@ -134,15 +131,3 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
         range(len(plan))
     )
     assert bench.errors == []
-
-
-def note_stuck(bench: Bench, holders: Holders) -> None:
-    """Let the count know of workers that were given up: their permit is back."""
-
-    class Log(list[tuple[object, ...]]):
-        def append(self, entry: tuple[object, ...]) -> None:
-            super().append(entry)
-            if entry[0] == "stuck" and isinstance(entry[1], int):
-                holders.leave(entry[1])
-
-    bench.log = Log(bench.log)

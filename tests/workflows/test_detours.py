@@ -20,16 +20,19 @@ from understudy import (
     Decision,
     RunStatus,
     Runtime,
+    Workflow,
     cascade,
     child,
     each,
     maybe,
     parallel,
+    pause,
     repeat,
     route,
     sequence,
     step,
 )
+from understudy.engine.detours import CascadeOp
 from understudy.testing import run_seeded
 from understudy.workflows.nodes import AnyWorkflow
 
@@ -428,3 +431,88 @@ def test_a_recorded_failure_may_be_the_input_of_a_child() -> None:
         child(look, input=lambda context: context["try"]["bad"].failure, name="in"),  # type: ignore[index]
     )
     assert value_of(workflow) == "Failure"
+
+
+# --- answers without a truth value -----------------------------------------------------
+
+
+Open = Workflow[object, object, object]
+
+
+class Ambiguous:
+    """What an array is: neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+def ambiguous(_: object) -> bool:
+    return cast("bool", Ambiguous())
+
+
+@pytest.mark.parametrize("asker", ["accept", "until", "when"])
+def test_an_answer_without_a_truth_value_fails_the_run_at_the_question(
+    asker: str,
+) -> None:
+    notes: list[str] = []
+    flows: dict[str, AnyWorkflow] = {
+        "accept": cascade(gives("a", notes=notes), gives("b"), accept=ambiguous),
+        "until": repeat(gives("a", notes=notes), until=ambiguous, max_rounds=3),
+        "when": gives("a", notes=notes, when=ambiguous),
+    }
+    for seed in range(5):
+        notes.clear()
+        result = run(flows[asker], seed=seed, deadline=10.0)
+        assert result.failure is not None
+        assert "ambiguous" in result.failure.message
+        assert asker in result.failure.where
+        assert result.duration == 0.0
+        assert notes.count("a begins") == (0 if asker == "when" else 1)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_answer_without_a_truth_value_behind_a_pause_fails_only_the_run(
+    answered: bool,
+) -> None:
+    asks = pause("p", output=str, timeout=5.0, default="d")
+    flow = cast("Open", cascade(asks, gives("b"), accept=ambiguous))
+
+    async def main() -> None:
+        async with Runtime(flow) as runtime:
+            handle = await runtime.submit(flow, "x")
+            if answered:
+                await trio.sleep(1)
+                runtime.answer(handle.run_id, "p", "yes")
+            result = await handle.result()
+            assert result.failure is not None
+            assert "accept" in result.failure.where
+
+    run_seeded(main, seed=0)
+
+
+@pytest.mark.parametrize("leads", ["a step", "a timer"])
+def test_a_strand_that_cannot_be_led_on_fails_its_run_and_no_other(
+    leads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("nowhere to go")
+
+    flow = cascade(
+        gives("a")
+        if leads == "a step"
+        else pause("p", output=str, timeout=1.0, default="d"),
+        gives("b"),
+        accept=never,
+    )
+    opened = cast("Open", flow)
+    other = gives("other")
+
+    async def main() -> None:
+        async with Runtime(opened, other) as runtime:
+            monkeypatch.setattr(CascadeOp, "inner_ended", broken)
+            result = await runtime.run(opened, "x", deadline=9.0)
+            assert result.failure is not None
+            assert result.failure.message == "nowhere to go"
+            assert (await runtime.run(other, "x")).value == "other"
+
+    run_seeded(main, seed=0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import attrs
 import pytest
@@ -20,6 +20,7 @@ from understudy import (
     ConfigError,
     Context,
     FrozenMap,
+    InputError,
     RetryConfig,
     RunResult,
     Runtime,
@@ -493,3 +494,36 @@ def test_the_dependencies_of_every_step_are_checked_against_those_given() -> Non
     run_seeded(main, seed=0)
     with pytest.raises(ConfigError, match="takes Mapping"):
         Runtime(talk)
+
+
+# --- values of types that say more than their class ----------------------------------------
+
+
+def test_every_value_of_a_literal_is_looked_at_not_only_the_first() -> None:
+    @step
+    async def letter(context: Context[Literal["x", "y", "z"]]) -> Literal["x", "y"]:
+        return cast("Literal['x', 'y']", context.input)
+
+    open_ = cast("Step[object, str, object]", letter)
+
+    async def main() -> list[bool]:
+        async with Runtime(open_) as runtime:
+            return [(await runtime.run(open_, given)).ok for given in ("x", "z", "y")]
+
+    assert run_seeded(main, seed=0) == [True, False, True]
+
+
+def test_every_input_of_a_literal_is_looked_at_not_only_the_first() -> None:
+    @step
+    async def letter(context: Context[Literal["x", "y"]]) -> str:
+        return context.input
+
+    open_ = cast("Step[object, str, object]", letter)
+
+    async def main() -> None:
+        async with Runtime(open_) as runtime:
+            assert (await runtime.run(open_, "x")).ok
+            with pytest.raises(InputError):
+                await runtime.run(open_, "z")
+
+    run_seeded(main, seed=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from understudy.engine.pauses import OpenPause
 from understudy.engine.strand import Run
 from understudy.engine.waiting_line import WaitingLine
 from understudy_protocols.errors import AdmissionError
@@ -19,6 +20,8 @@ class Door:
 
     Attributes:
       live: all runs that are not over, by id, those that wait included.
+      beginnings: what sets each of them going, and so of which workflow it is;
+        by the run's id.
       shut: why no run is let in now; None if the door is open.
     """
 
@@ -26,6 +29,7 @@ class Door:
         self.max_runs = max_runs
         self.max_waiting = max_waiting
         self.live: dict[str, Run] = {}
+        self.beginnings: dict[str, Callable[[Run], None] | None] = {}
         self.shut: str | None = "it has not been started"
         self._inside = 0
         self._line: WaitingLine[Run] = WaitingLine()
@@ -41,22 +45,28 @@ class Door:
         Raises:
           AdmissionError: the door is shut, or the line is full.
         """
-        if self.shut is not None:
-            raise AdmissionError(f"the runtime takes none: {self.shut}", 0)
+        self.check_open()
         if self._inside >= self.max_runs and len(self._line) >= self.max_waiting:
             raise AdmissionError(
                 f"{self._inside} runs are under way and {len(self._line)} wait",
                 self.max_waiting,
             )
         self.live[run.id] = run
+        self.beginnings[run.id] = run.begin
         if self._inside < self.max_runs:
             self._begin(run)
         else:
             self._line.add(run, run.priority, run.tenant)
 
+    def check_open(self) -> None:
+        """Raise `AdmissionError` if the door is shut."""
+        if self.shut is not None:
+            raise AdmissionError(f"the runtime takes none: {self.shut}", 0)
+
     def leave(self, run: Run) -> None:
         """Take note that *run* is over, and let the next one begin."""
         del self.live[run.id]
+        del self.beginnings[run.id]
         if run.begin is not None:
             self._line.remove(run, run.priority, run.tenant)
             run.begin = None
@@ -65,9 +75,14 @@ class Door:
         while self._inside < self.max_runs and len(self._line):
             self._begin(self._line.pop())
 
-    def all_paused(self) -> bool:
-        """Whether every run that is not over waits for somebody outside."""
-        return all(run.status is RunStatus.PAUSED for run in self.live.values())
+    def at_rest(self) -> bool:
+        """Whether nothing more will happen unless somebody outside does something.
+
+        So it is when every run that has begun is paused, and none of its pauses
+        has a time limit; those in line do not begin before one of these ends.
+        """
+        begun = (run for run in self.live.values() if run.begin is None)
+        return all(map(_waits_for_somebody, begun))
 
     def unfinished(self) -> Iterable[Run]:
         """Return the runs that are not over, those that wait included."""
@@ -78,3 +93,10 @@ class Door:
         begin, run.begin = run.begin, None
         assert begin is not None, "a run begins once"
         begin(run)
+
+
+def _waits_for_somebody(run: Run) -> bool:
+    return run.status is RunStatus.PAUSED and not any(
+        isinstance(pause, OpenPause) and pause.timer is not None
+        for pause in run.pauses.values()
+    )

@@ -23,3 +23,21 @@ def ask(where: str, function: Callable[..., object], *arguments: object) -> obje
         return answer
     except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
         return Failure.from_error(error, where=where)
+
+
+def ask_if(
+    where: str, function: Callable[..., object], *arguments: object
+) -> bool | Failure:
+    """Return whether *function* says yes, or the `Failure` that came of asking.
+
+    The truth of an answer is the user's code as well: an array has none.
+    """
+    answer = ask(where, function, *arguments)
+    return answer if isinstance(answer, Failure) else _truth(where, answer)
+
+
+def _truth(where: str, answer: object) -> bool | Failure:
+    try:
+        return bool(answer)
+    except Exception as error:  # noqa: BLE001 - a behaviour failed: classified
+        return Failure.from_error(error, where=where)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from typing import Protocol, cast
 
+import attrs
 import trio
 
 from understudy.budgets import Hold
@@ -16,6 +17,7 @@ from understudy.engine.strand import StepMessage
 from understudy.models.bound import BoundModels
 from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
+from understudy_protocols.errors import SetupError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import NO_USAGE, Usage
@@ -58,6 +60,7 @@ class AttemptScope:
     __slots__ = (
         "_calls",
         "_final",
+        "_holds",
         "_message",
         "_models",
         "_op",
@@ -83,6 +86,7 @@ class AttemptScope:
         self._models: BoundModels | None = None
         self._calls = 0
         self._final: tuple[BaseException, ...] = ()
+        self._holds: tuple[Hold, ...] = ()
         # Requests and waits under way: a step may have several at once.
         self._outside = 0
         self.number: int = message.number
@@ -119,12 +123,24 @@ class AttemptScope:
     @property
     def deadline(self) -> float:
         """The nearest deadline around the attempt; seconds on the clock of `now`."""
-        return min(self._message.strand.run.deadline, self._message.due)
+        run = self._message.strand.run
+        return min(run.deadline, run.hard_deadline, self._message.due)
 
     @property
     def capped(self) -> bool:
         """Whether money or tokens have a cap."""
         return self._message.strand.run.budget.capped
+
+    @property
+    def tokens_capped(self) -> bool:
+        """Whether tokens have a cap."""
+        return self._message.strand.run.budget.tokens_capped
+
+    @property
+    def over(self) -> bool:
+        """Whether the attempt has ended, or nobody waits for it any more."""
+        strand = self._message.strand
+        return strand.attempt is not self or strand.worker is not self._worker
 
     def now(self) -> float:
         """The runtime's clock; seconds."""
@@ -155,9 +171,18 @@ class AttemptScope:
         self._calls += 1
         return f"{self.key}/{self._calls}"
 
-    def charge(self, usage: Usage) -> None:
-        """Count what a call used."""
-        self.usage = self.usage + usage
+    def settle(self, hold: Hold, used: Usage) -> None:
+        """Count what a call used in place of what was put aside for it, once."""
+        if all(hold is not held for held in self._holds):
+            return
+        self._holds = tuple(held for held in self._holds if held is not hold)
+        hold.settle(used)
+        self.usage = self.usage + used
+
+    def give_up(self) -> None:
+        """Charge the calls under way at their worst: nobody waits for them."""
+        for hold in self._holds:
+            self.settle(hold, attrs.evolve(hold.worst, estimated=True))
 
     def failed_in_place(self, failure: Failure, started: float, usage: Usage) -> None:
         """Record an attempt that failed within the step's function."""
@@ -194,6 +219,7 @@ class AttemptScope:
 
     async def wait(self, delay: float, why: str) -> None:
         """Wait with the permit given back."""
+        self._check()
         flow = self._op.flow
         if flow.observers:
             flow.tell(
@@ -221,10 +247,20 @@ class AttemptScope:
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in the run's budget."""
-        return self._message.strand.run.budget.reserve(worst)
+        self._check()
+        hold = self._message.strand.run.budget.reserve(worst)
+        self._holds = (*self._holds, hold)
+        return hold
 
     def emit(self, value: object) -> None:
-        """Show *value* to those who watch the run."""
+        """Show *value* to those who watch the run; also from a step's thread."""
+        if trio.lowlevel.in_trio_run():
+            self._emit(value)
+        else:
+            trio.from_thread.run_sync(self._emit, value)
+
+    def _emit(self, value: object) -> None:
+        self._check()
         flow = self._op.flow
         if flow.observers:
             flow.tell(
@@ -235,10 +271,24 @@ class AttemptScope:
                 value=value,
             )
 
+    def _check(self) -> None:
+        """See that the attempt is under way.
+
+        Raises:
+          SetupError: it is over, and its worker is at something else.
+        """
+        if self.over:
+            raise SetupError(
+                f"{self.path}: the attempt {self.number} of the run {self.run_id!r} "
+                "is over; use an Attempt only within the call that it was given to"
+            )
+
     def _arm(self, deadline: float) -> None:
         slot = self._worker.slot
         if slot.fired is not None:
             return  # its deadline is now that of the grace
+        if self.over:
+            return  # the slot bounds what its worker does now
         slot.deadline = deadline
         if deadline != math.inf and deadline < slot.queued:
             self._op.flow.watchdog.push(slot)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, cast
 
-from understudy.engine.asking import ask
+from understudy.engine.asking import ask, ask_if
 from understudy.engine.fan_out import Target
 from understudy.engine.flow import Flow, Skip, Then
 from understudy.engine.strand import Branch, Strand
@@ -148,9 +148,9 @@ class CascadeOp:
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """Take the tier's value if it is good enough, else go to the next."""
-        accepted: object = True
+        accepted: bool | Failure = True
         if detour.turn < len(self.tiers):
-            accepted = ask(f"{self.path}: accept", self.accept, value)
+            accepted = ask_if(f"{self.path}: accept", self.accept, value)
             if detour.parent.ended:
                 return
         if isinstance(accepted, Failure):
@@ -218,7 +218,7 @@ class RepeatOp:
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """End the loop if the value is good or no round is left."""
-        done = ask(f"{self.path}: until", self.until, value)
+        done = ask_if(f"{self.path}: until", self.until, value)
         if detour.parent.ended:
             return
         if isinstance(done, Failure):

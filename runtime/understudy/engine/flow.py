@@ -97,7 +97,10 @@ class Flow:
 
         def due() -> None:
             strand.waiting = None
-            call()
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - must not end the watchdog
+                self.derail(strand, error)
 
         strand.waiting = self.watchdog.call_at(self.now() + delay, due)
 
@@ -120,10 +123,23 @@ class Flow:
         self.later(strand, 0.0, lambda: self.fail(strand, failure))
 
     def let_go(self, run: Run) -> None:
-        """A worker that was cut for *run* is done with it."""
+        """A worker that `call_off` has cut for *run* is done with it."""
         run.lingering -= 1
         if run.lingering == 0 and run.status.terminal:
             self.on_settled(run)
+
+    def derail(self, strand: Strand, error: Exception) -> None:
+        """Fail the run of a strand that could not be led to its next place.
+
+        The whole run, since the strand may be in no place at all.
+
+        Raises:
+          Exception: *error*, if the run was over already.
+        """
+        run = strand.run
+        if run.status.terminal:
+            raise error
+        self.finish(run, RunStatus.FAILED, failure=Failure.from_error(error))
 
     # --- runs --------------------------------------------------------------
 
@@ -169,6 +185,7 @@ class Flow:
         if at <= self.now():
             self.expire(run)
             return
+        run.hard_deadline = at
         run.hard_expiry = self.watchdog.call_at(at, lambda: self.expire(run))
 
     def arm(self, run: Run) -> None:

@@ -10,7 +10,7 @@ from understudy.engine.attempt_scope import AttemptScope, Lender
 from understudy.engine.compile import Compiled, compile_plan
 from understudy.engine.flow import Flow
 from understudy.engine.stateful_work import StatefulWork
-from understudy.engine.step_op import StepOp
+from understudy.engine.step_op import StepOp, admits_all
 from understudy.engine.step_work import StepWork
 from understudy.engine.strand import Run, StepMessage, Strand
 from understudy.workflows.inputs import admit
@@ -54,8 +54,13 @@ class Hosted:
         if type(given) in self._admitted:
             return given
         frozen = admit(given, self.plan.input_type, f"the input of {self.name}")
-        if frozen is given and type(given) in immutable:
-            self._admitted.add(type(given))
+        cls = type(given)
+        if (
+            frozen is given
+            and cls in immutable
+            and admits_all(self.plan.input_type, cls)
+        ):
+            self._admitted.add(cls)
         return frozen
 
     def begin(self, run: Run) -> None:

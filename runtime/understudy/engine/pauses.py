@@ -88,7 +88,10 @@ class OpenPause:
         if self.op.flow.observers:
             self.op.flow.tell("answered", self.strand, path=self.op.path)
         self._close()
-        self.op.then(self.strand, self.state, value)
+        try:
+            self.op.then(self.strand, self.state, value)
+        except Exception as error:  # noqa: BLE001 - the run's affair, not the answerer's
+            self.op.flow.derail(self.strand, error)
 
     def cancel(self) -> None:
         """Forget the strand."""

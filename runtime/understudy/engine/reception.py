@@ -13,6 +13,7 @@ from understudy.engine.admission import Door
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.strand import Run
+from understudy_actors.contexts import same_variables
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.frozen import FrozenMap
@@ -71,14 +72,17 @@ class Reception:
         Raises:
           AdmissionError: the door is shut, or the line is full.
           InputError: the input is not what the workflow takes.
-          SetupError: the id is that of a run under way with another input.
+          SetupError: the id is that of a run under way with another input or
+            of another workflow.
           ConfigError: terms that cannot be meant.
         """
         frozen = hosted.admit(given)
         if terms.run_id is not None and terms.run_id in self._door.live:
-            return _same_run(self._door.live[terms.run_id], frozen)
+            return self._same_run(hosted, self._door.live[terms.run_id], frozen)
         flow = self._flow
         now, moment = flow.now(), self._utcnow().astimezone(UTC)
+        # All that can be refused is refused before the run stands at the door.
+        left = None if terms.expires_at is None else _left(terms.expires_at, moment)
         run = self._cell(frozen, terms, now, moment)
         run.on_done = on_done
         run.begin = hosted.begin
@@ -87,8 +91,7 @@ class Reception:
             flow.tell("accepted", run, detail=hosted.name)
         if terms.deadline is not None:
             flow.arm(run)
-        if terms.expires_at is not None:
-            left = (terms.expires_at - moment).total_seconds()
+        if left is not None:
             flow.arm_expiry(run, now + left)
         return run
 
@@ -105,17 +108,28 @@ class Reception:
         if terms.deadline is not None:
             run.deadline = now + _length("deadline", terms.deadline)
         context = copy_context()
-        if context != self._flow.context:
+        if not same_variables(context, self._flow.context):
             run.context = context
         return run
 
-
-def _same_run(run: Run, frozen: object) -> Run:
-    if run.state.inputs != frozen:
+    def _same_run(self, hosted: Hosted, run: Run, frozen: object) -> Run:
+        if self._door.beginnings[run.id] != hosted.begin:
+            what = "in another workflow"
+        elif run.state.inputs != frozen:
+            what = "with another input"
+        else:
+            return run
         raise SetupError(
-            f"run {run.id!r} is under way with another input; give this one another id"
+            f"run {run.id!r} is under way {what}; give this one another id"
         )
-    return run
+
+
+def _left(expires_at: datetime, moment: datetime) -> float:
+    if expires_at.utcoffset() is None:
+        raise ConfigError(
+            f"expires_at is {expires_at!r}, which has no time zone; give one that has"
+        )
+    return (expires_at - moment).total_seconds()
 
 
 def _length(what: str, value: float) -> float:

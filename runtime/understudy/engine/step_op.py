@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Never, Protocol
+from types import UnionType
+from typing import Never, Protocol, Union, get_args, get_origin
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Drawn, StepMessage, Strand
@@ -93,18 +94,20 @@ class StepOp:
           StepError: it is something else than declared.
         """
         frozen = freeze(value, self.path)
+        declared: object = self.declared
         if (
-            self.declared is not UNDECLARED
-            and not isinstance(self.declared, Mapping)
-            and not matches(frozen, self.declared)
+            declared is not UNDECLARED
+            and not isinstance(declared, Mapping)
+            and not matches(frozen, declared)
         ):
             raise StepError(
                 f"gave a {type(frozen).__name__} and declares "
                 f"{type_name(self.declared)}; mend the step or its annotation",
                 cause=Cause.SCHEMA,
             )
-        if type(frozen) in immutable:
-            self.admitted.add(type(frozen))
+        kind = type(frozen)
+        if kind in immutable and admits_all(self.declared, kind):
+            self.admitted.add(kind)
         return frozen
 
     def give_up(self, failure: Failure) -> None:
@@ -120,6 +123,20 @@ class StepOp:
         """Return when a step begun now must be done with all its retries."""
         timeout = self.step.timeout
         return math.inf if timeout == math.inf else started + timeout
+
+
+def admits_all(declared: object, cls: type) -> bool:
+    """Whether each value of just this class is of the declared type.
+
+    Not so for a ``Literal`` or a generic: there the value itself decides.
+    """
+    if declared is UNDECLARED or isinstance(declared, Mapping):
+        return True
+    return (
+        declared is object
+        or declared is cls
+        or (get_origin(declared) in (Union, UnionType) and cls in get_args(declared))
+    )
 
 
 class Scope(Drawn, Surroundings, Protocol):

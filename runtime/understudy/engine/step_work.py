@@ -11,14 +11,14 @@ import math
 from contextvars import copy_context
 from typing import cast
 
-import msgspec
-
-from understudy.engine.asking import ask
+from understudy.engine.asking import ask_if
 from understudy.engine.driving import Body, drive, threaded
+from understudy.engine.step_failures import lost, overrun, unknown
 from understudy.engine.step_op import StepHost, StepOp
 from understudy.engine.strand import StepEntry, StepMessage, Strand
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
+from understudy_actors.contexts import same_variables
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
@@ -95,7 +95,7 @@ class StepWork:
             except Exception as error:
                 if slot.fired is not None or self._breaks(strand, error):
                     raise
-                worker.spent = copy_context() != flow.context
+                worker.spent = not same_variables(copy_context(), flow.context)
                 if not self._let_go(strand, worker):
                     return
                 again = self._failed(message, error)
@@ -104,7 +104,7 @@ class StepWork:
                     return
                 worker.message = again
                 continue
-            if copy_context() != flow.context:
+            if not same_variables(copy_context(), flow.context):
                 # What a step sets is its own: the next message gets a new worker.
                 worker.spent = True
             if strand.ended or worker.lost:
@@ -131,7 +131,10 @@ class StepWork:
             if flow.observers:
                 flow.tell("step_finished", strand, path=op.path, attempt=number)
             worker.will_look()
-            op.then(strand, message.state, value)
+            try:
+                op.then(strand, message.state, value)
+            except Exception as error:  # noqa: BLE001 - the step itself went well
+                flow.derail(strand, error)
             return
 
     def _let_go(self, strand: Strand, worker: Worker[StepMessage]) -> bool:
@@ -239,10 +242,10 @@ class StepWork:
     ) -> None:
         """The attempt was cut: its time was over, or its run is."""
         strand = message.strand
-        strand.worker = None
+        self._release(strand)
         if strand.ended:
-            self.op.flow.let_go(strand.run)
-        elif reason is Cut.TIMEOUT:
+            return
+        if reason is Cut.TIMEOUT:
             self._timed_out(message, error)
         else:
             self._lost(message, f"the step was {reason.value}", error)
@@ -261,41 +264,47 @@ class StepWork:
                 self.op.flow.tell_system("stuck", path=self.op.path)
             return
         strand = message.strand
-        strand.worker = None
         run = strand.run
         run.stuck = (*run.stuck, self.op.path)
         if self.op.flow.observers:
             self.op.flow.tell("stuck", strand, path=self.op.path, detail=stack)
-        if strand.ended:
-            self.op.flow.let_go(run)
-        else:
+        if strand.attempt is not None:
+            strand.attempt.give_up()
+        self._release(strand)
+        if not strand.ended:
             self._timed_out(message, None)
 
     def broken(self, message: StepMessage, error: BaseException) -> None:
         """The worker broke with the message in hand."""
-        strand = message.strand
-        strand.worker = None
+        op, strand = self.op, message.strand
+        self._release(strand)
         if strand.ended:
-            self.op.flow.let_go(strand.run)
+            return
+        if op.step.replay_safe and isinstance(error, op.step.restart_on):
+            # The step raised it: an attempt that failed, whatever became of the worker.
+            failure = Failure.from_error(error, where=op.path)
+            again = self._after_failure(message, failure, final=False)
+            if again is not None:
+                op.again(again)
         else:
             self._lost(message, "the worker broke", error)
 
+    def _release(self, strand: Strand) -> None:
+        """Take the strand out of the hand of a worker that does not go on with it."""
+        if strand.worker is not None:
+            strand.worker = None
+            if strand.ended:
+                self.op.flow.let_go(strand.run)
+
     def _timed_out(self, message: StepMessage, error: Exception | None) -> None:
         over = self.op.flow.now() >= message.due
-        bound = self.op.step.timeout if over else self.timeout
-        failure = Failure.of(
-            Cause.TIMEOUT,
-            f"{'the step' if over else 'the attempt'} took longer than {bound:g} s",
-            where=self.op.path,
+        failure = (
+            overrun(self.op.path, "the step", self.op.step.timeout, error)
+            if over
+            else overrun(self.op.path, "the attempt", self.timeout, error)
         )
-        if error is not None:
-            failure = msgspec.structs.replace(
-                failure,
-                message=f"{failure.message}; its clean-up raised {error!r}",
-                causes=(Failure.from_error(error, where=self.op.path),),
-            )
         if not self.op.step.replay_safe:
-            failure = self._unknown(failure)
+            failure = unknown(failure, self.op.path)
         again = self._after_failure(
             message, failure, final=not self.op.step.replay_safe
         )
@@ -307,20 +316,10 @@ class StepWork:
     ) -> None:
         """The message was in hand, and nobody knows how far it came."""
         op, strand = self.op, message.strand
-        failure = (
-            Failure.from_error(error, where=op.path)
-            if isinstance(error, Exception)
-            # What is no Exception is no cancellation of the run either, though it
-            # be a Cancelled that the step let out of a scope of its own.
-            else Failure.of(
-                Cause.STEP_ERROR,
-                why if error is None else f"{why}: {error!r}",
-                where=op.path,
-            )
-        )
+        failure = lost(op.path, why, error)
         number, attempts, usage = _drawn(message)
         if not op.step.replay_safe:
-            failure = self._unknown(failure)
+            failure = unknown(failure, op.path)
         elif number < op.step.retry.max_attempts and failure.cause not in NEVER_RETRIED:
             record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
             if op.flow.observers:
@@ -339,14 +338,6 @@ class StepWork:
             return
         self._after_failure(message, failure, final=True)
 
-    def _unknown(self, failure: Failure) -> Failure:
-        return Failure.of(
-            Cause.UNKNOWN_OUTCOME,
-            f"{failure.message}; the step may or may not have had its effect, and "
-            "it is declared not to be repeated",
-            where=self.op.path,
-        )
-
     # --- what is rare before an attempt --------------------------------------
 
     def _prepare(self, message: StepMessage, now: float) -> StepMessage | None:
@@ -359,14 +350,15 @@ class StepWork:
             )
         if step.when is not None and message.number == 1:
             context = Context(message.state, op.needs, strand)
-            wanted = ask(f"{op.path}: when", step.when, context)
+            wanted = ask_if(f"{op.path}: when", step.when, context)
             if isinstance(wanted, Failure):
                 self._after_failure(message, wanted, final=True)
                 return None
             if not wanted:
                 self._skip(message, now)
                 return None
-        left = min(strand.run.deadline, message.due) - now
+        run = strand.run
+        left = min(run.deadline, run.hard_deadline, message.due) - now
         if left <= 0 or left < step.min_time:
             failure = Failure.of(
                 Cause.TIMEOUT,

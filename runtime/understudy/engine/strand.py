@@ -99,6 +99,10 @@ class Drawn(Protocol):
         """Whether a model call gave up with *error*, so that nothing is repeated."""
         ...
 
+    def give_up(self) -> None:
+        """Charge the calls under way at their worst: nobody waits for them."""
+        ...
+
 
 class Strand:
     """One line of control; see the module.
@@ -208,6 +212,7 @@ class Run(Strand):
         when the runtime was entered.
       deadline: when its active time is over; seconds on the system's clock,
         infinite without one.  Meaningless while `remaining` is set.
+      hard_deadline: when it is over in any case, paused or not; as `deadline`.
       remaining: the active time left while its clock stands still.
       lingering: workers that were cut and have not let go yet.
       state: the run's own state: as accepted, and then as it ended.
@@ -230,6 +235,7 @@ class Run(Strand):
         "expiry",
         "failure",
         "finished",
+        "hard_deadline",
         "hard_expiry",
         "id",
         "leaves",
@@ -266,6 +272,7 @@ class Run(Strand):
         self.deadline: float = math.inf
         self.remaining: float | None = None
         self.expiry: Timer | None = None
+        self.hard_deadline: float = math.inf
         self.hard_expiry: Timer | None = None
         self.context: contextvars.Context | None = None
         self.lingering: int = 0

@@ -16,6 +16,7 @@ import trio
 
 from understudy.budgets import Hold
 from understudy.models.structured import decode, schema_of
+from understudy.models.worst_case import worst_case
 from understudy_protocols.chat import (
     Message,
     Model,
@@ -25,15 +26,18 @@ from understudy_protocols.chat import (
     as_messages,
 )
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.failures import Cause, Failure, ModelError, StepError
+from understudy_protocols.failures import (
+    Cause,
+    Failure,
+    ModelError,
+    StepError,
+    classify,
+)
 from understudy_protocols.retry import Retry, RetryConfig, decide
 from understudy_protocols.usage import NO_USAGE, Usage
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-MESSAGE_OVERHEAD = 16
-"""Tokens that a provider may add around each message; a bound, not a guess."""
 
 DEFAULT_REPAIRS = 2
 """How often a model is asked to mend one reply."""
@@ -93,8 +97,13 @@ class CallScope(Protocol):
         """Whether money or tokens have a cap."""
         ...
 
-    def charge(self, usage: Usage) -> None:
-        """Count what a call used."""
+    @property
+    def tokens_capped(self) -> bool:
+        """Whether tokens have a cap."""
+        ...
+
+    def settle(self, hold: Hold, used: Usage) -> None:
+        """Count what a call used in place of what was put aside for it, once."""
         ...
 
     def failed_in_place(self, failure: Failure, started: float, usage: Usage) -> None:
@@ -168,21 +177,24 @@ class BoundModel:
         Args:
           prompt: a text, a message, or a conversation.
           output: the type of the value; the model is shown its schema.
-          max_tokens: the most the model may write; needed under a cap.
+          max_tokens: the most the model may write; needed under a cap on tokens,
+            and under one on money unless what the model writes costs nothing.
           max_repairs: how often the model may mend a reply of the wrong shape.
 
         Cancellation: the request is given up; it stays charged at its worst.
         Raises:
           ModelError: there is no answer, and trying again cannot help or has
-            not helped.
+            not helped; or there is a cap, and no bound on what it could use.
           BudgetExceededError: the next request could pass a cap; it is not sent.
+          ConfigError: *output* is no type, or none that has a JSON schema.
+          SetupError: the attempt is over.
         """
         if output is str:
             output = None  # the text itself, not a text inside of JSON
         base = ModelRequest(
             messages=as_messages(prompt),
             output_schema=None if output is None else schema_of(output),
-            output_name="answer" if output is None else output.__name__,
+            output_name=getattr(output, "__name__", "answer"),
             max_tokens=max_tokens,
             temperature=temperature,
         )
@@ -220,7 +232,13 @@ class BoundModel:
         """Put the worst case of *request* aside; a refusal is final."""
         scope = self._scope
         try:
-            return scope.reserve(self._worst(request))
+            worst = worst_case(
+                self._model,
+                request,
+                capped=scope.capped,
+                tokens_capped=scope.tokens_capped,
+            )
+            return scope.reserve(worst)
         except StepError as error:
             failure = Failure.from_error(error, where=self.name)
             scope.failed_in_place(failure, started, NO_USAGE)
@@ -258,10 +276,11 @@ class BoundModel:
             error = raised
             if raised.cause not in _MAYBE_BILLED:
                 used = Usage(calls=1)
+        except Exception as raised:  # noqa: BLE001 - whatever an adapter lets out
+            error = _as_model_error(raised, self.name)
         finally:
             scope.request_ends()
-            hold.settle(used)
-            scope.charge(used)
+            scope.settle(hold, used)
         return error, used
 
     async def _go_on_after(
@@ -279,33 +298,25 @@ class BoundModel:
         if decision.delay > 0:
             await scope.wait(decision.delay, f"{failure.cause.value}: backoff")
 
-    def _worst(self, request: ModelRequest) -> Usage:
-        """Return the most that a request can use.
-
-        Raises:
-          ModelError: there is a cap, and no bound on what the model may write.
-        """
-        read = sum(
-            len(message.text.encode("utf-8", "surrogatepass")) + MESSAGE_OVERHEAD
-            for message in request.messages
-        )
-        price = self._model.price
-        if request.max_tokens is None and self._scope.capped and not price.free_output:
-            raise ModelError(
-                f"a call of {self.name} under a budget needs max_tokens, so that "
-                "its worst case is known; give complete(..., max_tokens=...)",
-                cause=Cause.BUDGET,
-                model=self.name,
-            )
-        usage = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens or 0)
-        return attrs.evolve(usage, cost_micros=price.cost(usage))
-
     def _priced(self, usage: Usage) -> Usage:
         """Return *usage* as one call with its price."""
         counted = attrs.evolve(usage, calls=max(usage.calls, 1))
         if counted.cost_micros:
             return counted
         return attrs.evolve(counted, cost_micros=self._model.price.cost(counted))
+
+
+def _as_model_error(raised: Exception, model: str) -> ModelError:
+    """Return what *raised* is, to those who retry and record model calls."""
+    seen = Failure.from_error(raised)
+    error = ModelError(
+        f"the model raised {seen.error_type}: {seen.message}",
+        cause=classify(raised),
+        retry_after=seen.retry_after,
+        model=model,
+    )
+    error.__cause__ = raised
+    return error
 
 
 class _Read(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
+from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, ModelError
 
 T = TypeVar("T")
@@ -57,9 +58,25 @@ def decode(text: str, kind: type[T]) -> Decoded[T]:
 
 
 def schema_of(kind: type) -> Mapping[str, object]:
-    """Return the JSON schema of *kind*."""
+    """Return the JSON schema of *kind*; a union such as ``int | None`` has one too.
+
+    Raises:
+      ConfigError: *kind* is no type, or none that has a JSON schema.
+    """
+    if isinstance(kind, Mapping):
+        raise ConfigError(
+            "output is a mapping; give the type of the value, such as a "
+            "msgspec.Struct or a TypedDict, and its JSON schema is made from it"
+        )
     if kind not in _schemas:
-        _schemas[kind] = cast("Mapping[str, object]", msgspec.json.schema(kind))
+        try:
+            schema = msgspec.json.schema(kind)
+        except (TypeError, ValueError, NameError) as error:
+            raise ConfigError(
+                f"output is {kind!r}, which has no JSON schema ({error}); give a "
+                "type such as a msgspec.Struct, list[str] or int | None"
+            ) from error
+        _schemas[kind] = cast("Mapping[str, object]", schema)
     return _schemas[kind]
 
 

@@ -80,7 +80,11 @@ class Surroundings(Protocol):
 
 
 class Attempt(Generic[Deps_co]):
-    """One attempt of a step, as the step's function sees it."""
+    """One attempt of a step, as the step's function sees it.
+
+    It is good for the call that it was given to: afterwards model calls, `emit`
+    and `wait` raise a SetupError.
+    """
 
     __slots__ = ("_around",)
 
@@ -146,11 +150,17 @@ class Attempt(Generic[Deps_co]):
         return self._around.seeded()
 
     def emit(self, value: object) -> None:
-        """Show *value* to those who watch the run, as it is; nothing is stored."""
+        """Show *value* to those who watch the run, as it is; nothing is stored.
+
+        The function of a step with ``thread=True`` may call it as well.
+        """
         self._around.emit(value)
 
     async def wait(self, delay: float, why: str = "the step waits") -> None:
         """Sleep for *delay* seconds, and let other messages pass meanwhile.
+
+        The step's permit is given back for that time, also while other tasks of
+        the step go on: more of them than ``max_concurrent`` may then be at work.
 
         Cancellation: raised as by ``trio.sleep``.
         """

@@ -181,7 +181,8 @@ def step(
       timeout: bounds the step with its retries and waits; seconds, without
         limit of its own if not given.
       retry: three attempts with backoff if not given; see `RetryConfig`.
-      max_concurrent: messages in hand at once, over all runs.
+      max_concurrent: messages in hand at once, over all runs.  One that was cut
+        and does not end, such as a blocked thread, counts until it ends.
       replay_safe: False if the function must never run twice for one message.
       min_time: an attempt is not begun with less time left; seconds.
       when: whether the step runs at all for this run.
@@ -227,15 +228,16 @@ def stateful_step(
     timeout: float | None = None,
     retry: RetryConfig | None = None,
     max_concurrent: int | None = None,
-    restart_on: tuple[type[Exception], ...] = (Exception,),
+    restart_on: tuple[type[Exception], ...] = (),
     version: str = "",
 ) -> Step[object, O, D]:
     """Make a step that keeps something between messages, such as a connection.
 
     Each worker has an object of its own from *factory*.  Its ``setup`` runs
     before the first message, its ``teardown`` after the last.  When `execute`
-    raises one of *restart_on*, the worker is replaced with a fresh object, and
-    the message tried again as its `retry` says.
+    raises one of *restart_on*, what the object keeps is no good any more: the
+    worker is replaced with a fresh one, at the expense of the step's few
+    restarts, and the message is tried again as its `retry` says.
 
     Raises:
       ConfigError: a value that cannot be meant; says which and why.
