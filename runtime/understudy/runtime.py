@@ -113,7 +113,9 @@ class Runtime(Generic[D]):
         self.models: Mapping[str, Model] = {} if models is None else models
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
-        self._door = Door(_count("max_runs", max_runs, 1), max_waiting)
+        self._door = Door(
+            _count("max_runs", max_runs, 1), _count("max_waiting", max_waiting, 0)
+        )
         self._calm = trio.Event()
         watchdog = Watchdog(trio.current_time, kill_timeout)
         self._flow = Flow(watchdog, self._settled)

@@ -11,6 +11,7 @@ from run_probe import seeded
 
 from understudy import (
     AdmissionError,
+    ConfigError,
     Context,
     InputError,
     RetryConfig,
@@ -444,3 +445,13 @@ def test_a_source_cut_by_the_end_of_the_runtime_does_not_look_exhausted(
         return seen
 
     assert run_seeded(main, seed=seed) == [1.0, "refused"]
+
+
+@pytest.mark.parametrize("count", [-5, True])
+def test_a_waiting_line_of_no_possible_length_is_refused(count: int) -> None:
+    @step
+    async def one(context: Context[int]) -> int:
+        return context.input
+
+    with pytest.raises(ConfigError, match="max_waiting"):
+        Runtime(one, max_waiting=count)
