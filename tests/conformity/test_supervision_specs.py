@@ -11,6 +11,7 @@ import attrs
 import pytest
 from tree_probe import Probe, run, supervising
 
+from understudy_actors.behaviour import Conduct, OnError
 from understudy_actors.supervisor import Supervisor, supervisor_child
 from understudy_protocols.errors import ChildSpecError
 from understudy_protocols.restart_policy import Backoff, RestartBudget
@@ -264,3 +265,10 @@ def test_s013_a_list_changed_after_hand_over_changes_nothing() -> None:
         return probe.log
 
     assert run(main) == ["init A", "init B", "stop B", "stop A"]
+
+
+def test_s013_rules_do_not_change_after_they_were_handed_over() -> None:
+    rules: dict[type[Exception], OnError] = {KeyError: OnError.RESUME}
+    conduct = Conduct(on_error=rules)
+    rules.clear()
+    assert conduct.after(KeyError()) is OnError.RESUME

@@ -136,7 +136,7 @@ async def _cut(runtime: Runtime[object], counter: Checkpoints) -> None:
 
 @pytest.mark.parametrize("inner", [True, False], ids=["a run", "the host"])
 @pytest.mark.parametrize("seed", range(2))
-def test_s160_a_cancel_at_any_checkpoint_leaves_nothing_behind(
+def test_a_cancel_at_any_checkpoint_leaves_nothing_behind(
     seed: int, inner: bool
 ) -> None:
     at = 1

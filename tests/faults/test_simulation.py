@@ -288,7 +288,7 @@ async def _one(world: World, runtime: Runtime[Any], flow: Node, number: int) -> 
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_s166_under_random_faults_every_promise_holds(block: int) -> None:
+def test_under_random_faults_every_promise_holds(block: int) -> None:
     seen: Counter[RunStatus] = Counter()
     for seed in range(block * 40, (block + 1) * 40):
         seen += run_seeded(simulate, seed, seed=seed)

@@ -37,7 +37,7 @@ def test_the_window_agrees_with_counting_the_whole_history(
     period=st.floats(0.1, 20.0),
     gaps=st.lists(st.floats(0.0, 10.0), max_size=30),
 )
-def test_s060_no_window_holds_more_restarts_than_allowed(
+def test_no_window_holds_more_restarts_than_allowed(
     intensity: int, period: float, gaps: list[float]
 ) -> None:
     window, now = RestartWindow(intensity, period), 0.0
@@ -64,7 +64,7 @@ bounds = st.floats(0.001, 100.0)
     failures=st.integers(0, 50),
     draw=st.floats(0.0, 1.0, exclude_max=True),
 )
-def test_s062_a_delay_is_the_formula_within_its_jitter(
+def test_a_delay_is_the_formula_within_its_jitter(
     low: float,
     spread: float,
     factor: float,
@@ -91,9 +91,7 @@ def test_no_least_delay_is_no_delay_at_all(failures: int, draw: float) -> None:
 
 
 @given(kind=st.sampled_from(ExitKind), restart=st.sampled_from(Restart))
-def test_s028_s029_s030_the_restart_rule_is_its_table(
-    kind: ExitKind, restart: Restart
-) -> None:
+def test_the_restart_rule_is_its_table(kind: ExitKind, restart: Restart) -> None:
     ends_well = kind in {ExitKind.NORMAL, ExitKind.SHUTDOWN}
     expected = {
         Restart.PERMANENT: True,

@@ -14,7 +14,6 @@ from understudy import (
     Context,
     RetryConfig,
     Runtime,
-    each,
     sequence,
     step,
 )
@@ -39,27 +38,6 @@ async def reads(context: Context[object]) -> str:
 @step(thread=True)
 def reads_in_thread(context: Context[object]) -> str:
     return f"{trace.get()} {threading.current_thread() is threading.main_thread()}"
-
-
-@seeded
-def test_s158_what_the_submitter_has_set_is_seen_by_every_step(seed: int) -> None:
-    flow = sequence(items, each(reads, over=items).named("many"), reads.named("again"))
-
-    async def main() -> None:
-        async with Runtime(flow) as runtime:
-
-            async def one(name: str) -> None:
-                trace.set(name)
-                result = await runtime.run(flow, 0)
-                assert result.outputs["many"] == (name,) * 3
-                assert result.value == name
-
-            async with trio.open_nursery() as nursery:
-                for number in range(5):
-                    nursery.start_soon(one, f"run {number}")
-            assert (await runtime.run(flow, 0)).value == "none"
-
-    run_seeded(main, seed=seed)
 
 
 @seeded

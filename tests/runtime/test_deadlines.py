@@ -115,27 +115,6 @@ def test_a_run_expires_in_the_waiting_line(seed: int) -> None:
 
 
 @seeded
-def test_s147_with_no_time_left_nothing_is_begun(seed: int) -> None:
-    begun: list[int] = []
-
-    @step
-    async def notes(context: Context[int]) -> int:
-        begun.append(context.input)
-        return 1
-
-    async def main() -> None:
-        async with Runtime(notes, utcnow=lambda: EPOCH) as runtime:
-            late = await runtime.run(notes, 1, deadline=0)
-            past = EPOCH - timedelta(seconds=1)
-            later = await runtime.run(notes, 2, expires_at=past)
-            assert late.status is later.status is RunStatus.EXPIRED
-            assert (await runtime.run(notes, 3, deadline=1)).ok
-
-    run_seeded(main, seed=seed)
-    assert begun == [3]
-
-
-@seeded
 def test_the_clock_stands_still_while_all_of_the_run_is_paused(seed: int) -> None:
     @step
     async def before(context: Context[object]) -> int:

@@ -25,7 +25,6 @@ from understudy import (
     stateful_step,
     step,
 )
-from understudy.models.scripted import ScriptedModel
 from understudy.testing import run_seeded
 from understudy_protocols.retry import NEVER_RETRIED
 
@@ -312,27 +311,6 @@ def test_a_backoff_leaves_the_worker_free_and_the_run_comes_back_in_front(
     assert order[4][1] == pytest.approx(1.6)
 
 
-@seeded
-def test_s152b_another_run_passes_while_one_waits_for_retry_after(seed: int) -> None:
-    def answer(request: object) -> object:
-        if len(model.requests) == 1:
-            return failing(Cause.RATE_LIMIT, 60.0)
-        return "yes"
-
-    model = ScriptedModel(answer, latency=1.0)
-
-    @step(max_concurrent=1)
-    async def asks(context: Context[int], attempt: Attempt[object]) -> float:
-        await attempt.models["m"].complete(str(context.input))
-        return trio.current_time()
-
-    async def main() -> list[float]:
-        async with Runtime(asks, models={"m": model}) as runtime:
-            return [r.value async for r in runtime.run_many(asks, range(3))]
-
-    assert run_seeded(main, seed=seed) == [62.0, 2.0, 3.0]
-
-
 # --- repair ------------------------------------------------------------------------
 
 
@@ -508,22 +486,6 @@ class Connection:
         if self.failures:
             raise self.failures.pop(0)
         return (await attempt.models["m"].complete("?")).value
-
-
-@seeded
-def test_s038_a_failure_that_restarts_replaces_the_worker_and_tries_again(
-    seed: int,
-) -> None:
-    Connection.made = 0
-    Connection.failures = [ConnectionError("x"), ConnectionResetError("y")]
-    made = stateful_step(
-        Connection, name="connection", output=str, restart_on=(ConnectionError,)
-    )
-    result = run_one(made, seed, models={"m": scripted("yes")})
-    assert result.value == "yes"
-    assert Connection.made == 3
-    assert numbers(result) == [1, 2]
-    assert starts(result) == [0.0, 1.0]
 
 
 @seeded

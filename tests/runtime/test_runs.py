@@ -6,11 +6,10 @@ import gc
 
 import pytest
 import trio
-from run_probe import run_one, seeded, workers
+from run_probe import nothing_is_left, run_one, seeded, workers
 
 from understudy import (
     AdmissionError,
-    Attempt,
     Cause,
     ConfigError,
     Context,
@@ -61,11 +60,6 @@ def tasks() -> int:
     root = trio.lowlevel.current_root_task()
     assert root is not None
     return sum(len(nursery.child_tasks) for nursery in root.child_nurseries)
-
-
-def nothing_is_left(runtime: Runtime[object]) -> bool:
-    """Whether no permit, worker, wait or hold of any run is out."""
-    return not runtime.list() and runtime._door._inside == 0
 
 
 @seeded
@@ -160,34 +154,6 @@ def test_a_cancelled_run_leaves_no_timer_and_no_open_pause(seed: int) -> None:
                 if isinstance(entry[2], Timer) and not entry[2].dead
             ]
             assert live == []
-
-    run_seeded(main, seed=seed)
-
-
-@seeded
-def test_s086_cancelling_a_task_in_run_cancels_the_run_and_waits_for_its_clean_up(
-    seed: int,
-) -> None:
-    cleaned: list[float] = []
-
-    @step
-    async def cleans(context: Context[object]) -> int:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(0.5)
-            cleaned.append(trio.current_time())
-        return 1
-
-    async def main() -> None:
-        async with Runtime(cleans) as runtime:
-            with trio.move_on_after(2) as scope:
-                await runtime.run(cleans, 0)
-            assert scope.cancelled_caught
-            assert cleaned == [2.5]
-            assert trio.current_time() == 2.5
-            assert nothing_is_left(runtime)
 
     run_seeded(main, seed=seed)
 
@@ -357,29 +323,6 @@ def test_a_clean_exit_waits_for_a_pause_with_a_time_limit(seed: int) -> None:
 
 
 @seeded
-@pytest.mark.parametrize("raised", [Boom("x"), KeyboardInterrupt(), SystemExit(3)])
-def test_s159_what_the_body_raises_leaves_as_the_same_object_and_runs_are_cancelled(
-    seed: int, raised: BaseException
-) -> None:
-    handles: list[RunHandle[object]] = []
-
-    async def main() -> None:
-        async with Runtime(wide) as runtime:
-            handles.append(await runtime.submit(wide, 3))
-            await trio.sleep(2)
-            raise raised
-
-    async def outer() -> float:
-        with pytest.raises(type(raised)) as caught:
-            await main()
-        assert caught.value is raised
-        return trio.current_time()
-
-    assert run_seeded(outer, seed=seed) == 2.0
-    assert handles[0].status is RunStatus.CANCELLED
-
-
-@seeded
 def test_a_host_that_is_cancelled_leaves_nothing_running(seed: int) -> None:
     async def main() -> None:
         before = tasks()
@@ -478,27 +421,6 @@ def test_a_runtime_that_was_not_started_takes_no_run(seed: int) -> None:
             await runtime.run(double, 1)
         async with runtime:
             assert (await runtime.run(double, 1)).ok
-
-    run_seeded(main, seed=seed)
-
-
-@seeded
-def test_s162_two_runtimes_share_nothing_though_they_host_the_same_workflow(
-    seed: int,
-) -> None:
-    @step(max_concurrent=1)
-    async def one(context: Context[object], attempt: Attempt[object]) -> object:
-        await trio.sleep(1)
-        return attempt.deps
-
-    async def main() -> None:
-        async with Runtime(one, deps="a") as first, Runtime(one, deps="b") as second:
-            a = await first.submit(one, 0, run_id="same")
-            b = await second.submit(one, 0, run_id="same")
-            assert ((await a.result()).value, (await b.result()).value) == ("a", "b")
-            assert trio.current_time() == 1.0
-            first.cancel("same") if first.list() else None
-            assert second.list() == ()
 
     run_seeded(main, seed=seed)
 

@@ -19,13 +19,6 @@ def test_the_nearest_class_of_an_error_decides() -> None:
     assert conduct.after(ValueError()) is OnError.RESTART
 
 
-def test_s013_rules_do_not_change_after_they_were_handed_over() -> None:
-    rules: dict[type[Exception], OnError] = {KeyError: OnError.RESUME}
-    conduct = Conduct(on_error=rules)
-    rules.clear()
-    assert conduct.after(KeyError()) is OnError.RESUME
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -103,9 +103,7 @@ def test_an_end_before_ready_says_so() -> None:
 
 @pytest.mark.parametrize("ready", [False, True])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_s035_a_cancelled_from_elsewhere_is_a_mistake(
-    ready: bool, grouped: bool
-) -> None:
+def test_a_cancelled_from_elsewhere_is_a_mistake(ready: bool, grouped: bool) -> None:
     stray: BaseException = cancelled()
     if grouped:
         stray = BaseExceptionGroup("two", [stray, cancelled()])
@@ -116,19 +114,19 @@ def test_s035_a_cancelled_from_elsewhere_is_a_mistake(
     assert not end.fatal
 
 
-def test_s033_the_leaf_of_nested_groups_is_found() -> None:
+def test_the_leaf_of_nested_groups_is_found() -> None:
     inner = BaseExceptionGroup("inner", [cancelled(), BOOM])
     assert leaf(BaseExceptionGroup("outer", [inner, cancelled()])) is BOOM
 
 
-def test_s033_several_errors_stay_one_group() -> None:
+def test_several_errors_stay_one_group() -> None:
     group = BaseExceptionGroup(
         "g", [BOOM, cancelled(), ExceptionGroup("h", [OSError()])]
     )
     assert leaf(group) is group
 
 
-def test_s034_what_ends_the_process_is_found_among_several() -> None:
+def test_what_ends_the_process_is_found_among_several() -> None:
     stop = SystemExit(1)
     assert leaf(BaseExceptionGroup("g", [BOOM, stop])) is stop
 

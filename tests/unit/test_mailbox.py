@@ -126,36 +126,6 @@ def test_a_sender_cancelled_in_line_has_not_sent() -> None:
     run_seeded(main, seed=0)
 
 
-@pytest.mark.parametrize("overflow", list(Overflow))
-def test_s160_put_in_a_cancelled_scope_raises_and_sends_nothing(
-    overflow: Overflow,
-) -> None:
-    async def main() -> None:
-        mailbox = Mailbox[int]("a", 1, overflow)
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await mailbox.put(1)
-        assert scope.cancelled_caught
-        assert len(mailbox) == 0
-
-    run_seeded(main, seed=0)
-
-
-@pytest.mark.parametrize("overflow", list(Overflow))
-def test_s161_put_is_a_checkpoint_and_put_nowait_is_none(overflow: Overflow) -> None:
-    async def main() -> None:
-        mailbox = Mailbox[int]("a", 3, overflow)
-        with trio.testing.assert_checkpoints():
-            await mailbox.put(1)
-        with trio.testing.assert_no_checkpoints():
-            mailbox.put_nowait(2)
-            mailbox.put_front(3)
-            mailbox.take_nowait()
-            mailbox.close("done")
-
-    run_seeded(main, seed=0)
-
-
 def test_put_says_that_a_rejecting_mailbox_is_full() -> None:
     async def main() -> None:
         mailbox = Mailbox[int]("a", 1)
@@ -166,7 +136,7 @@ def test_put_says_that_a_rejecting_mailbox_is_full() -> None:
     run_seeded(main, seed=0)
 
 
-def test_s117_closing_returns_what_waited_in_order() -> None:
+def test_closing_returns_what_waited_in_order() -> None:
     mailbox = Mailbox[int]("root/a", 3)
     for item in (2, 3, 4):
         mailbox.put_nowait(item)

@@ -26,9 +26,7 @@ def test_with_intensity_zero_the_first_restart_exceeds_it() -> None:
 
 
 @pytest.mark.parametrize(("gap", "exceeded"), [(0.999, True), (1.0, False)])
-def test_s053_a_restart_one_period_old_does_not_count(
-    gap: float, exceeded: bool
-) -> None:
+def test_a_restart_one_period_old_does_not_count(gap: float, exceeded: bool) -> None:
     assert after(RestartWindow(1, 1.0), 5.0, 5.0 + gap).exceeded is exceeded
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 
 import pytest
 import trio
-import trio.testing
-from step_actor_probe import GRACE, Bench, let_out_cancelled
+from step_actor_probe import GRACE, Bench
 
 from understudy.testing import run_seeded
 from understudy_actors.setup_waves import SETUP_BACKOFF
-from understudy_actors.step_actor import FAIRNESS_QUANTUM, MAX_IDLE, SETUP_TIMEOUT
+from understudy_actors.step_actor import MAX_IDLE, SETUP_TIMEOUT
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
-from understudy_protocols.errors import RestartIntensityError
 
 SEEDS = range(5)
 seeded = pytest.mark.parametrize("seed", SEEDS)
@@ -27,48 +23,6 @@ class Boom(Exception):
 
 
 # --- permits ------------------------------------------------------------------
-
-
-@seeded
-def test_s122b_64_messages_of_50_ms_on_8_workers_end_in_8_rounds(seed: int) -> None:
-    busy: list[int] = []
-
-    async def main() -> float:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            busy.append(bench.actor.busy)
-            await trio.sleep(0.05)
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=8):
-            for number in range(64):
-                bench.mailbox.put_nowait(number)
-            while len(busy) < 64 or bench.actor.busy:
-                await trio.sleep(0.01)
-        return trio.current_time()
-
-    assert run_seeded(main, seed=seed) == pytest.approx(0.4, abs=0.011)
-    assert max(busy) == 8
-
-
-@seeded
-def test_s122b_a_worker_runs_within_a_pass_whenever_a_permit_is_free(seed: int) -> None:
-    async def main() -> list[float]:
-        waits: list[float] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            assert isinstance(message, float)
-            waits.append(trio.current_time() - message)
-            await trio.sleep(3)
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=4):
-            for gap in (0, 0, 0.5, 0.5, 10, 0, 0, 0, 3.5, 10, 1, 1, 1):
-                await trio.sleep(gap)
-                bench.mailbox.put_nowait(trio.current_time())
-            await trio.sleep(10)
-        return waits
-
-    assert run_seeded(main, seed=seed) == [0.0] * 13
 
 
 @seeded
@@ -126,31 +80,6 @@ def test_idle_workers_above_max_idle_end(seed: int) -> None:
 
 
 @seeded
-def test_s122_other_tasks_run_after_a_quantum_of_messages(seed: int) -> None:
-    async def main() -> list[int]:
-        done = 0
-        seen: list[int] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            nonlocal done
-            done += 1
-
-        bench = Bench(handler)
-        async with bench.running():
-            for number in range(FAIRNESS_QUANTUM * 4):
-                bench.mailbox.put_nowait(number)
-            while done < FAIRNESS_QUANTUM * 4:
-                await trio.lowlevel.checkpoint()
-                seen.append(done)
-        return seen
-
-    seen = run_seeded(main, seed=seed)
-    steps = [after - before for before, after in zip([0, *seen], seen, strict=False)]
-    # The last turn of one round and the first of the next may follow directly.
-    assert max(steps) <= 2 * FAIRNESS_QUANTUM
-
-
-@seeded
 def test_the_path_of_a_message_opens_no_scope_no_nursery_and_no_task(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,120 +125,6 @@ def test_the_path_of_a_message_opens_no_scope_no_nursery_and_no_task(
 # --- a permit that is lent ------------------------------------------------------
 
 
-@seeded
-def test_s152b_another_message_passes_while_one_only_waits(seed: int) -> None:
-    async def main() -> list[tuple[object, float]]:
-        done: list[tuple[object, float]] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "slow":
-                worker.lend_permit()
-                await trio.sleep(60)
-                await worker.regain_permit()
-            else:
-                await trio.sleep(1)
-            done.append((message, trio.current_time()))
-
-        bench = Bench(handler)
-        async with bench.running():
-            bench.mailbox.put_nowait("slow")
-            bench.mailbox.put_nowait("quick")
-            await trio.sleep(100)
-        return done
-
-    assert run_seeded(main, seed=seed) == [("quick", 1.0), ("slow", 60.0)]
-
-
-@seeded
-def test_s151_a_returning_worker_goes_ahead_of_messages_not_begun(seed: int) -> None:
-    async def main() -> list[object]:
-        order: list[object] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "slow":
-                worker.lend_permit()
-                await trio.sleep(2.5)
-                await worker.regain_permit()
-            order.append(message)
-            await trio.sleep(1)
-
-        bench = Bench(handler)
-        async with bench.running():
-            for message in ("slow", 1, 2, 3, 4, 5):
-                bench.mailbox.put_nowait(message)
-            await trio.sleep(100)
-        return order
-
-    assert run_seeded(main, seed=seed) == [1, 2, 3, "slow", 4, 5]
-
-
-@seeded
-def test_s151_a_cancelled_waiter_leaves_no_gap(seed: int) -> None:
-    async def main() -> list[tuple[object, float]]:
-        order: list[tuple[object, float]] = []
-        workers: dict[object, Worker[object]] = {}
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            workers[message] = worker
-            if message in ("a", "b", "c"):
-                worker.lend_permit()
-                await trio.sleep(1)
-                await worker.regain_permit()
-                order.append((message, trio.current_time()))
-                await trio.sleep(1)
-            else:
-                await trio.sleep(5)
-                order.append((message, trio.current_time()))
-
-        bench = Bench(handler)
-        async with bench.running():
-            for message in ("a", "b", "c", "long", "last"):
-                bench.mailbox.put_nowait(message)
-            await trio.sleep(3)
-            workers["b"].slot.cut(Cut.CANCELLED, bench.dog)
-            await trio.sleep(100)
-            assert bench.actor.busy == 0
-        assert [entry[:2] for entry in bench.log] == [("cut", "b")]
-        return order
-
-    order = run_seeded(main, seed=seed)
-    assert [m for m, _ in order] in (
-        ["long", "a", "c", "last"],
-        ["long", "c", "a", "last"],
-    )
-    assert [at for _, at in order] == [5.0, 5.0, 6.0, 12.0]
-
-
-@seeded
-def test_s150_several_tasks_of_one_worker_share_one_permit(seed: int) -> None:
-    async def main() -> list[int]:
-        seen: list[int] = []
-
-        async def wait(worker: Worker[object], delay: float) -> None:
-            worker.lend_permit()
-            await trio.sleep(delay)
-            await worker.regain_permit()
-            seen.append(bench.actor.busy)
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "many":
-                async with trio.open_nursery() as nursery:
-                    for delay in (1, 1, 2, 30):
-                        nursery.start_soon(wait, worker, delay)
-            else:
-                await trio.sleep(10)
-
-        bench = Bench(handler)
-        async with bench.running():
-            bench.mailbox.put_nowait("many")
-            bench.mailbox.put_nowait("other")
-            await trio.sleep(100)
-            assert bench.actor.busy == 0
-        return seen
-
-    assert run_seeded(main, seed=seed) == [1, 1, 1, 1]
-
-
 # --- cuts -------------------------------------------------------------------------
 
 
@@ -352,40 +167,6 @@ def test_a_result_that_came_back_in_the_tick_of_the_cut_is_kept(seed: int) -> No
 
 
 @seeded
-@pytest.mark.parametrize("nested", [False, True])
-def test_s033_a_clean_up_error_after_a_cut_belongs_to_the_cut(
-    seed: int, nested: bool
-) -> None:
-    async def main() -> Bench:
-        async def clean_up() -> None:
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise Boom("clean-up")
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if not nested:
-                await clean_up()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(clean_up)
-                nursery.start_soon(trio.sleep_forever)
-
-        bench = Bench(handler)
-        bench.timeout = 2.0
-        async with bench.running(intensity=0):
-            bench.mailbox.put_nowait("it")
-            await trio.sleep(20)
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    ((what, message, reason, error),) = bench.log
-    assert (what, message, reason) == ("cut", "it", Cut.TIMEOUT)
-    assert isinstance(error, ExceptionGroup if nested else Boom)
-    assert bench.lives == 1
-    assert bench.errors == []
-
-
-@seeded
 def test_a_worker_whose_task_keeps_a_variable_of_a_cut_message_ends(seed: int) -> None:
     variable: ContextVar[str] = ContextVar("variable", default="unset")
     seen: list[str] = []
@@ -413,212 +194,7 @@ def test_a_worker_whose_task_keeps_a_variable_of_a_cut_message_ends(seed: int) -
 # --- workers that break ---------------------------------------------------------
 
 
-@seeded
-def test_s039_a_worker_that_breaks_is_replaced_alone(seed: int) -> None:
-    async def main() -> Bench:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "bad":
-                raise Boom
-            await trio.sleep(5)
-            bench.log.append(("done", message))
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=2):
-            for message in ("good", "bad", "next"):
-                bench.mailbox.put_nowait(message)
-            await trio.sleep(20)
-            assert bench.actor.busy == 0
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    assert bench.lives == 3
-    assert sorted(entry[:2] for entry in bench.log) == [
-        ("broken", "bad"),
-        ("done", "good"),
-        ("done", "next"),
-    ]
-    assert bench.errors == []
-
-
-@seeded
-def test_s051_one_breakage_more_than_the_window_allows_ends_the_actor(
-    seed: int,
-) -> None:
-    raised = [Boom(str(n)) for n in range(4)]
-
-    async def main() -> Bench:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            assert isinstance(message, int)
-            raise raised[message]
-
-        bench = Bench(handler)
-        async with bench.running(intensity=2):
-            for number in range(4):
-                bench.mailbox.put_nowait(number)
-            await trio.sleep(20)
-            assert bench.workers() == 0
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    (error,) = bench.errors
-    assert isinstance(error, RestartIntensityError)
-    assert error.causes == tuple(raised[:3])
-    assert error.__cause__ is raised[2]
-    assert len(bench.mailbox) == 1
-
-
-@seeded
-def test_s035_a_cancelled_that_the_step_let_out_is_a_crash(seed: int) -> None:
-    async def main() -> Bench:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            raise await let_out_cancelled()
-
-        bench = Bench(handler)
-        async with bench.running():
-            bench.mailbox.put_nowait("bad")
-            await trio.sleep(20)
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    ((what, message, error),) = bench.log
-    assert (what, message) == ("broken", "bad")
-    assert isinstance(error, trio.Cancelled)
-    assert bench.errors == []
-
-
-@seeded
-def test_s033_cancelled_with_one_error_is_classified_by_the_error(seed: int) -> None:
-    async def main() -> Bench:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            foreign = await let_out_cancelled()
-            raise BaseExceptionGroup("", [foreign, Boom("the error")])
-
-        bench = Bench(handler)
-        async with bench.running():
-            bench.mailbox.put_nowait("bad")
-            await trio.sleep(20)
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    ((what, message, error),) = bench.log
-    assert (what, message) == ("broken", "bad")
-    assert isinstance(error, Boom)
-    assert bench.errors == []
-
-
-@pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("in_group", [False, True])
-@seeded
-def test_s034_what_ends_the_process_ends_the_root_as_itself(
-    seed: int, fatal: type[BaseException], in_group: bool
-) -> None:
-    raised = fatal()
-
-    async def main() -> None:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            raise BaseExceptionGroup("", [raised]) if in_group else raised
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=2):
-            bench.mailbox.put_nowait("bad")
-            await trio.sleep_forever()
-
-    with pytest.raises(fatal) as caught:
-        run_seeded(main, seed=seed)
-    assert caught.value is raised
-
-
 # --- workers that do not end ------------------------------------------------------
-
-
-async def pass_by(seconds: float) -> None:
-    """Let time pass, in a run whose clock does not jump by itself."""
-    clock = trio.lowlevel.current_clock()
-    assert isinstance(clock, trio.testing.MockClock)
-    await trio.testing.wait_all_tasks_blocked()
-    clock.jump(seconds)
-    await trio.testing.wait_all_tasks_blocked()
-
-
-async def _shielded() -> None:
-    with trio.CancelScope(shield=True):
-        await trio.sleep(20)
-
-
-async def _swallowing() -> None:
-    until = trio.current_time() + 20
-    while trio.current_time() < until:
-        try:
-            await trio.sleep_forever()
-        except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(0.5)
-
-
-@seeded
-@pytest.mark.parametrize("way", [_shielded, _swallowing])
-def test_s085_a_stuck_worker_is_reported_keeps_its_permit_and_is_waited_for(
-    seed: int, way: Callable[[], object]
-) -> None:
-    async def main() -> tuple[Bench, float, float]:
-        done: list[float] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "stuck":
-                await way()  # type: ignore[misc]
-            else:
-                done.append(trio.current_time())
-
-        bench = Bench(handler)
-        bench.timeout = 2.0
-        async with bench.running():
-            bench.mailbox.put_nowait("stuck")
-            bench.mailbox.put_nowait("next")
-            await trio.sleep(4)
-            assert bench.workers() == 1
-            assert bench.actor.busy == 1
-            await trio.sleep(20)
-            assert bench.actor.busy == 0
-        return bench, done[0], trio.current_time()
-
-    bench, next_done, left = run_seeded(main, seed=seed)
-    ((what, message, reason, stack),) = bench.log
-    assert (what, message, reason) == ("stuck", "stuck", Cut.TIMEOUT)
-    assert way.__name__ in str(stack)
-    assert 20.0 <= next_done <= left
-
-
-@seeded
-def test_s085_a_blocked_thread_is_stuck_and_keeps_its_permit_until_it_ends(
-    seed: int,
-) -> None:
-    async def main() -> tuple[Bench, list[float]]:
-        release = threading.Event()
-        done: list[float] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            if message == "stuck":
-                await trio.to_thread.run_sync(release.wait)
-            else:
-                done.append(trio.current_time())
-
-        bench = Bench(handler)
-        bench.timeout = 2.0
-        async with bench.running():
-            bench.mailbox.put_nowait("stuck")
-            bench.mailbox.put_nowait("next")
-            await pass_by(2.0)
-            assert bench.log == []
-            await pass_by(GRACE)
-            assert done == []
-            release.set()
-            while not done:
-                await trio.lowlevel.checkpoint()
-        return bench, done
-
-    bench, done = run_seeded(main, seed=seed, autojump=False)
-    assert [entry[:3] for entry in bench.log] == [("stuck", "stuck", Cut.TIMEOUT)]
-    assert done == [2.0 + GRACE]
 
 
 @seeded
@@ -762,29 +338,6 @@ def test_slow_setups_run_side_by_side(seed: int) -> None:
 
 
 @seeded
-def test_s019_a_setup_that_hangs_is_cut_and_counts_as_a_breakage(seed: int) -> None:
-    async def main() -> tuple[Bench, float]:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            done.append(trio.current_time())
-
-        async def setup() -> None:
-            if bench.lives == 1:
-                await trio.sleep_forever()
-
-        done: list[float] = []
-        bench = Bench(handler, stateful=True)
-        bench.setup = setup
-        async with bench.running(max_concurrent=1):
-            bench.mailbox.put_nowait(1)
-            await trio.sleep(100)
-        return bench, done[0]
-
-    bench, done = run_seeded(main, seed=seed)
-    assert done == SETUP_TIMEOUT + SETUP_BACKOFF.min_delay
-    assert (bench.lives, bench.log) == (2, [])
-
-
-@seeded
 def test_a_setup_that_is_stuck_does_not_block_the_others(seed: int) -> None:
     async def main() -> tuple[Bench, float]:
         async def handler(message: object, worker: Worker[object]) -> None:
@@ -882,106 +435,7 @@ def test_a_worker_that_comes_back_from_a_cut_ends_no_other_wake_up(seed: int) ->
     assert run_seeded(main, seed=seed) <= 8
 
 
-@seeded
-def test_s051_setups_that_keep_failing_end_the_actor(seed: int) -> None:
-    async def main() -> Bench:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            raise AssertionError("a worker that did not set up handles nothing")
-
-        async def setup() -> None:
-            raise Boom
-
-        bench = Bench(handler, stateful=True)
-        bench.setup = setup
-        async with bench.running(intensity=3):
-            bench.mailbox.put_nowait(1)
-            await trio.sleep(10)
-        return bench
-
-    bench = run_seeded(main, seed=seed)
-    assert bench.lives == 4
-    assert len(bench.errors) == 1
-    assert len(bench.mailbox) == 1
-
-
-@seeded
-@pytest.mark.parametrize("way", ["raises", "hangs", "exits"])
-def test_s083_a_teardown_that_fails_counts_and_does_not_stop_the_stop(
-    seed: int, way: str
-) -> None:
-    async def main() -> tuple[Bench, float]:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            worker.spent = True
-
-        async def teardown() -> None:
-            if way == "hangs":
-                await trio.sleep_forever()
-            raise Boom if way == "raises" else BaseExceptionGroup("", [Boom(), Boom()])
-
-        bench = Bench(handler, stateful=True)
-        bench.teardown = teardown
-        async with bench.running(intensity=1):
-            bench.mailbox.put_nowait(1)
-            bench.mailbox.put_nowait(2)
-            bench.mailbox.put_nowait(3)
-            await trio.sleep(20)
-        return bench, trio.current_time()
-
-    bench, _ = run_seeded(main, seed=seed)
-    assert isinstance(bench.errors[0], RestartIntensityError)
-    assert bench.lives in (2, 3)
-
-
 # --- stop ------------------------------------------------------------------------
-
-
-@seeded
-def test_s084_a_stop_cuts_what_is_in_hand_and_begins_nothing_more(seed: int) -> None:
-    async def main() -> tuple[Bench, float]:
-        async def handler(message: object, worker: Worker[object]) -> None:
-            await trio.sleep(10)
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=2):
-            for number in range(5):
-                bench.mailbox.put_nowait(number)
-            await trio.sleep(1)
-        return bench, trio.current_time()
-
-    bench, left = run_seeded(main, seed=seed)
-    assert sorted(entry[1:3] for entry in bench.log) == [
-        (0, Cut.STOPPED),
-        (1, Cut.STOPPED),
-    ]
-    assert len(bench.mailbox) == 3
-    assert left == 1.0
-
-
-@seeded
-def test_s084_a_worker_that_was_just_started_or_woken_begins_nothing_after_a_stop(
-    seed: int,
-) -> None:
-    async def main() -> tuple[list[object], int]:
-        begun: list[object] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            begun.append(message)
-
-        bench = Bench(handler)
-        async with bench.running(max_concurrent=2):
-            bench.mailbox.put_nowait("first")
-            await trio.sleep(1)
-            # One idle worker is woken, another one is started, and the stop is
-            # asked for before either has run.
-            bench.mailbox.put_nowait("woken")
-            bench.actor._waking = None
-            bench.mailbox.put_nowait("started")
-            bench.actor._stop()
-            await trio.sleep(1)
-            assert bench.workers() == 0
-        return begun, len(bench.mailbox)
-
-    assert run_seeded(main, seed=seed) == (["first"], 2)
 
 
 @seeded
@@ -1004,27 +458,6 @@ def test_a_stop_during_setup_handles_nothing_without_one(seed: int) -> None:
         return begun
 
     assert run_seeded(main, seed=seed) == []
-
-
-@seeded
-def test_s107_one_worker_handles_in_the_order_sent(seed: int) -> None:
-    async def main() -> list[object]:
-        order: list[object] = []
-
-        async def handler(message: object, worker: Worker[object]) -> None:
-            order.append(message)
-            if message == 3:
-                raise Boom
-            await trio.sleep(0.1)
-
-        bench = Bench(handler)
-        async with bench.running():
-            for number in range(10):
-                bench.mailbox.put_nowait(number)
-            await trio.sleep(10)
-        return order
-
-    assert run_seeded(main, seed=seed) == list(range(10))
 
 
 @seeded

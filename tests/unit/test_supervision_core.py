@@ -79,14 +79,14 @@ def test_an_empty_supervisor_is_up_at_once_and_ends_at_once() -> None:
     assert core.handle(StopAsked(), 0.0) == []
 
 
-def test_s014_the_second_child_starts_when_the_first_is_ready() -> None:
+def test_the_second_child_starts_when_the_first_is_ready() -> None:
     children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
     core = Supervision(SupervisorSpec(children), "root", lambda: 0.5, Lineage())
     assert started(core.handle(Begin(), 0.0)) == [("a", 1)]
     assert started(core.handle(BecameReady("a", 1, None), 0.0)) == [("b", 1)]
 
 
-def test_s037_what_is_said_of_an_earlier_life_is_ignored() -> None:
+def test_what_is_said_of_an_earlier_life_is_ignored() -> None:
     core = running("a")
     assert started(core.handle(Ended("a", 1, CRASH), 0.0)) == [("a", 2)]
     assert core.handle(Ended("a", 1, CRASH), 0.0) == []
@@ -157,7 +157,7 @@ def test_a_child_being_terminated_is_not_brought_back_by_its_group() -> None:
     assert started(core.handle(Ended("a", 1, DOWN), 0.0)) == [("b", 2)]
 
 
-def test_s069_a_newer_group_restart_takes_the_time_of_the_older_back() -> None:
+def test_a_newer_group_restart_takes_the_time_of_the_older_back() -> None:
     strategy, backoff = Strategy.REST_FOR_ONE, Backoff(1.0, 1.0, jitter=0.0)
     core = running("a", "b", strategy=strategy, backoff=backoff)
     assert core.handle(Ended("b", 1, CRASH), 0.0) == [Arm(1, 1.0)]
@@ -167,7 +167,7 @@ def test_s069_a_newer_group_restart_takes_the_time_of_the_older_back() -> None:
     assert started(core.handle(Due(2), 1.5)) == [("a", 2)]
 
 
-def test_s088_a_stop_during_a_group_restart_leaves_all_stopped() -> None:
+def test_a_stop_during_a_group_restart_leaves_all_stopped() -> None:
     core = running("a", "b", strategy=Strategy.ONE_FOR_ALL)
     core.handle(Ended("b", 1, CRASH), 0.0)
     assert core.handle(StopAsked(), 0.0) == []
@@ -202,7 +202,7 @@ def test_a_child_stopped_with_its_group_and_started_by_hand_is_restarted_again()
     assert started(core.handle(Ended("b", 2, DOWN), 0.0)) == [("a", 3)]
 
 
-def test_s087_a_child_is_asked_to_stop_once() -> None:
+def test_a_child_is_asked_to_stop_once() -> None:
     core = running("a")
     assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
     assert core.handle(Terminate("a", Nobody()), 0.0) == []

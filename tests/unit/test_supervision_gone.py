@@ -103,14 +103,14 @@ def gone(actions: list[Action]) -> list[tuple[str, Exit | None]]:
     return [(it.id, it.exit) for it in actions if isinstance(it, TellGone)]
 
 
-def test_s109_a_child_that_is_restarted_is_not_gone() -> None:
+def test_a_child_that_is_restarted_is_not_gone() -> None:
     core = one()
     assert not gone(core.handle(Ended("a", 1, CRASH), 0.0))
     assert not gone(core.handle(Ended("a", 2, FAILED), 0.0))
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
-def test_s109_of_a_group_that_is_restarted_only_the_temporary_are_gone(
+def test_of_a_group_that_is_restarted_only_the_temporary_are_gone(
     strategy: Strategy,
 ) -> None:
     children = (owned("a"), owned("b"), owned("c", Restart.TEMPORARY))
@@ -188,7 +188,7 @@ def test_a_group_is_terminated_in_the_midst_of_its_restart() -> None:
 
 
 @pytest.mark.parametrize(("end", "intensity"), [(CRASH, 0), (ESCALATES, 3), (FATAL, 3)])
-def test_s117_all_children_of_a_supervisor_that_gives_up_are_gone(
+def test_all_children_of_a_supervisor_that_gives_up_are_gone(
     end: Exit, intensity: int
 ) -> None:
     spec = SupervisorSpec((owned("a"), owned("b")), intensity=intensity)

@@ -90,3 +90,8 @@ def workers(runtime: Runtime[D]) -> Iterable[str]:
     """Return the names of the runtime's worker tasks."""
     tasks = runtime._system.nursery.child_tasks
     return [task.name for task in tasks if "_work" in task.name]
+
+
+def nothing_is_left(runtime: Runtime[object]) -> bool:
+    """Whether no permit, worker, wait or hold of any run is out."""
+    return not runtime.list() and runtime._door._inside == 0
