@@ -7,6 +7,7 @@ import contextlib
 import attrs
 import pytest
 import trio
+from actor_probe import SEEDS, supervising
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,29 +20,20 @@ from understudy_actors.reply import Reply
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import (
     ActorStoppedError,
-    AskRefusedError,
     AskTimeoutError,
     DeliveryError,
     NotFrozenError,
 )
-from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import (
     ChildSpec,
     ExitKind,
     Restart,
-    SupervisorSpec,
 )
 from understudy_protocols.supervision_records import (
     AdminError,
     LifeState,
     SupervisionEvent,
 )
-
-SEEDS = range(10)
-
-
-def supervising(*children: ChildSpec) -> SupervisorSpec:
-    return SupervisorSpec(children, intensity=1000, backoff=Backoff(0.0, 0.0))
 
 
 class Declined(Exception):
@@ -256,112 +248,6 @@ def test_an_answer_that_can_change_is_a_crash_of_the_one_who_gave_it() -> None:
             assert isinstance(caught.value.__cause__, NotFrozenError)
 
     run_seeded(main, seed=0)
-
-
-class Forwarder(Behaviour[object, object]):
-    """Asks another actor what it is asked."""
-
-    def __init__(self, to: Ref[object, object], timeout: float = 30.0) -> None:
-        self._to = to
-        self._timeout = timeout
-
-    async def handle(self, message: object, actor: Actor[object, object]) -> object:
-        return await self._to.ask(message, timeout=self._timeout)
-
-
-def forwarding(*names: str) -> tuple[dict[str, Ref[object, object]], SupervisorSpec]:
-    """Return actors that each ask the next one, the last one the first."""
-    refs = {name: Ref[object, object](name) for name in names}
-    conduct = Conduct(on_error={Exception: OnError.RESUME})
-    children = [
-        actor_child(refs[name], lambda to=refs[to]: Forwarder(to), conduct=conduct)  # type: ignore[misc]
-        for name, to in zip(names, (*names[1:], names[0]), strict=True)
-    ]
-    return refs, supervising(*children)
-
-
-def test_s131_an_ask_to_oneself_is_refused() -> None:
-    async def main() -> None:
-        refs, spec = forwarding("a")
-        async with ActorSystem(spec):
-            with pytest.raises(AskRefusedError) as caught:
-                await refs["a"].ask("who am I?")
-            assert caught.value.chain == ("a", "a")
-
-    run_seeded(main, seed=0)
-
-
-def test_s132_an_ask_in_a_circle_is_refused_with_the_circle() -> None:
-    async def main() -> None:
-        refs, spec = forwarding("a", "b", "c")
-        async with ActorSystem(spec):
-            with pytest.raises(AskRefusedError, match="b -> c -> a -> b") as caught:
-                await refs["b"].ask("who knows?")
-            assert caught.value.chain == ("b", "c", "a", "b")
-        assert trio.current_time() == 0
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
-
-
-def test_s132_a_tell_begins_a_new_chain() -> None:
-    """Whoever tells does not wait, so an ask back is no circle."""
-
-    async def main() -> None:
-        answers: list[object] = []
-        refs = {name: Ref[object, object](name) for name in ("a", "b")}
-
-        class Teller(Behaviour[object, object]):
-            async def handle(
-                self, message: object, actor: Actor[object, object]
-            ) -> object:
-                if message == "go":
-                    await refs["b"].tell("ask me")
-                return message
-
-        class AsksBack(Behaviour[object, object]):
-            async def handle(
-                self, message: object, actor: Actor[object, object]
-            ) -> object:
-                answers.append(await refs["a"].ask("you asked?"))
-                return None
-
-        children = (actor_child(refs["a"], Teller), actor_child(refs["b"], AsksBack))
-        async with ActorSystem(supervising(*children)):
-            await refs["a"].tell("go")
-            await trio.sleep(1)
-        assert answers == ["you asked?"]
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
-
-
-def test_s131_a_task_that_outlives_the_handler_may_ask_its_actor() -> None:
-    async def main() -> None:
-        answers: list[object] = []
-        ref = Ref[object, object]("a")
-
-        async def ask_later() -> None:
-            await trio.sleep(1)
-            answers.append(await ref.ask("are you there?"))
-
-        class Spawner(Behaviour[object, object]):
-            async def handle(
-                self, message: object, actor: Actor[object, object]
-            ) -> object:
-                if message == "spawn":
-                    nursery.start_soon(ask_later)
-                return message
-
-        async with (
-            ActorSystem(supervising(actor_child(ref, Spawner))),
-            trio.open_nursery() as nursery,
-        ):
-            await ref.ask("spawn")
-        assert answers == ["are you there?"]
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
 
 
 def test_s133_an_asker_that_leaves_is_not_waited_for() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from actor_probe import supervising
 
 from understudy.testing import run_seeded
 from understudy_actors.actor import actor_child
@@ -19,8 +20,6 @@ from understudy_actors.ref import Ref
 from understudy_actors.reply import Reply
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import MailboxFullError
-from understudy_protocols.restart_policy import Backoff
-from understudy_protocols.supervision import ChildSpec, SupervisorSpec
 
 SEEDS = range(3)
 
@@ -86,10 +85,6 @@ class Account:
         ends = Counter[object](self.handled + self.rejected)
         ends.update(lost)
         assert ends == Counter(self.sent)
-
-
-def supervising(*children: ChildSpec) -> SupervisorSpec:
-    return SupervisorSpec(children, intensity=100, backoff=Backoff(0.0, 0.0))
 
 
 class Steady(Behaviour[int, int]):

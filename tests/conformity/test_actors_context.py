@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import trio
+from actor_probe import SEEDS, supervising
 
 from understudy.testing import run_seeded
 from understudy_actors.actor import actor_child
@@ -14,16 +15,8 @@ from understudy_actors.behaviour import Actor, Behaviour, Conduct
 from understudy_actors.ref import Ref
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import ActorStoppedError
-from understudy_protocols.restart_policy import Backoff
-from understudy_protocols.supervision import ChildSpec, SupervisorSpec
-
-SEEDS = range(10)
 
 trace = contextvars.ContextVar("trace", default="none")
-
-
-def supervising(*children: ChildSpec) -> SupervisorSpec:
-    return SupervisorSpec(children, intensity=100, backoff=Backoff(0.0, 0.0))
 
 
 class Tracing(Behaviour[str, str]):

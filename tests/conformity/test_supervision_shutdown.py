@@ -15,7 +15,6 @@ from understudy_protocols.supervision import (
     Kill,
     Life,
     Restart,
-    Start,
     Strategy,
 )
 from understudy_protocols.supervision_records import (
@@ -103,77 +102,6 @@ def test_s081_the_clean_up_of_a_child_killed_at_once_cannot_wait(seed: int) -> N
 
     run(main, seed)
     log.clear()
-
-
-async def shields(life: Life) -> None:
-    life.ready()
-    with trio.CancelScope(shield=True):
-        await trio.sleep(60.0)
-
-
-async def swallows(life: Life) -> None:
-    life.ready()
-    end = trio.current_time() + 60.0
-    while trio.current_time() < end:
-        with trio.CancelScope(deadline=end, shield=True):
-            await trio.sleep(0.7)
-        try:
-            await trio.lowlevel.checkpoint()
-        except trio.Cancelled:
-            continue
-
-
-@pytest.mark.parametrize("code", [shields, swallows])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s085_a_child_that_cannot_be_cut_is_reported_and_left_behind(
-    code: Start, seed: int
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        children = [
-            probe.child("A"),
-            ChildSpec("B", code, shutdown=2.0),
-            probe.child("C"),
-        ]
-        async with probe.system(children) as system:
-            report = await system.stop()
-            assert trio.current_time() == 3.0
-            assert not report.clean
-            (stuck,) = report.stuck
-            assert (stuck.path, stuck.incarnation) == ("root/B", 1)
-            assert "await trio.sleep" in stuck.stack
-        assert trio.current_time() == 60.0
-        assert probe.log[2:] == ["stop C", "stop A"]
-        states = [e.state for e in probe.events if e.path == "root/B"]
-        assert states[:4] == [
-            LifeState.STARTING,
-            LifeState.READY,
-            LifeState.STOPPING,
-            LifeState.STUCK,
-        ]
-        assert "trio.sleep" in next(e for e in probe.events if e.detail).detail
-        assert system.stop_report == report
-
-    run(main, seed)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s085_a_start_that_cannot_be_cut_is_left_behind_too(seed: int) -> None:
-    async def hangs(life: Life) -> None:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(60.0)
-        life.ready()
-
-    async def main() -> None:
-        probe = Probe()
-        async with probe.system([probe.child("A")]) as system:
-            with pytest.raises(Exception, match="over its time"):
-                await system.root.start_child(ChildSpec("B", hangs, start_timeout=5.0))
-            assert trio.current_time() == 6.0
-            assert [child.id for child in system.root.children()] == ["A"]
-        assert trio.current_time() == 60.0
-
-    run(main, seed)
 
 
 def _outside_deadline() -> trio.CancelScope:
@@ -441,65 +369,6 @@ def test_a_stop_callback_that_raises_is_reported_and_stops_nothing() -> None:
         assert [end.kind for end in probe.ends("root/A")] == [ExitKind.SHUTDOWN]
 
     run(main)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_supervisor_with_a_bounded_shutdown_is_cut_with_all_below(seed: int) -> None:
-    async def main() -> None:
-        probe = Probe()
-        slow = probe.child("B", stop_takes=60.0, shutdown=60.0)
-        inner = supervising(probe.child("A"), slow, ChildSpec("C", shields))
-        async with probe.system([supervisor_child("S", inner, shutdown=2.0)]) as system:
-            report = await system.stop()
-            assert trio.current_time() == 3.0
-            assert [stuck.path for stuck in report.stuck] == ["root/S/C"]
-        kinds = [probe.ends(f"root/S/{name}")[0].kind for name in "AB"]
-        assert kinds == [ExitKind.KILLED, ExitKind.KILLED]
-
-    run(main, seed)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_supervisors_that_are_cut_wait_for_those_below_and_for_no_stuck_child(
-    seed: int,
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        innermost = supervising(ChildSpec("C", shields), probe.child("D"))
-        inner = supervising(probe.child("B"), supervisor_child("T", innermost))
-        outer = supervisor_child("S", inner, shutdown=2.0)
-        async with probe.system([probe.child("A"), outer]) as system:
-            await system.stop()
-            assert trio.current_time() == 3.0
-            assert probe.log[-1] == "stop A"
-        for path in ("root/S/T", "root/S", "root/S/B", "root/A"):
-            assert len(probe.ends(path)) == 1
-        stuck = [e.path for e in probe.events if e.state is LifeState.STUCK]
-        assert stuck == ["root/S/T/C"]
-
-    run(main, seed)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_a_child_that_ends_in_the_instant_it_counts_as_stuck_ends_once(
-    seed: int,
-) -> None:
-    async def last_moment(life: Life) -> None:
-        life.ready()
-        with trio.CancelScope(shield=True):
-            await trio.sleep_until(3.0)
-
-    async def main() -> None:
-        probe = Probe()
-        inner = supervising(ChildSpec("B", last_moment), ChildSpec("C", last_moment))
-        outer = supervisor_child("S", inner, shutdown=2.0)
-        async with probe.system([probe.child("A"), outer]):
-            pass
-        assert trio.current_time() == 3.0
-        for path in ("root/S/B", "root/S/C", "root/S"):
-            assert len(probe.ends(path)) == 1
-
-    run(main, seed)
 
 
 def test_any_number_of_tasks_of_a_child_may_wait_for_its_stop() -> None:
