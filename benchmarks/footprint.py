@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import resource
 import subprocess
 import sys
 import tracemalloc
@@ -23,29 +22,15 @@ from benchmarks import bare, workloads
 from benchmarks.claims import Claim, Row, Unit
 from benchmarks.many_runs import PLAIN, STEPS, STREAM, TASKS
 from benchmarks.measure import Figures, Sample, Sizes
+from benchmarks.memory import METHODS, RSS, TRACED, begin_counting
 from understudy.runtime import Runtime
 
 RUNS = 10_000
 WARM_UP = 50
 
-RSS = ", resident set"
-TRACED = ", tracemalloc"
-
 CONTENDERS: Final = {"plain": PLAIN, "stream": STREAM, "tasks": TASKS}
-METHODS: Final = {"rss": RSS, "traced": TRACED}
 
 Start = Callable[[int], Awaitable[None]]
-
-
-def _resident() -> int:
-    """Return the largest size that this process has had; bytes."""
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == "darwin" else largest * 1024
-
-
-def _traced() -> int:
-    """Return what is allocated now; bytes."""
-    return tracemalloc.get_traced_memory()[0]
 
 
 async def _footprint(start: Start, runs: int, method: str, clock: MockClock) -> float:
@@ -54,9 +39,7 @@ async def _footprint(start: Start, runs: int, method: str, clock: MockClock) -> 
     await start(WARM_UP)
     clock.autojump_threshold = float("inf")
     gc.collect()
-    if method == "traced":
-        tracemalloc.start()
-    used = _traced if method == "traced" else _resident
+    used = begin_counting(method)
     async with trio.open_nursery() as nursery:
         before = used()
         nursery.start_soon(start, runs)

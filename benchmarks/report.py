@@ -174,9 +174,10 @@ def _as_ratio(value: float) -> str:
 
 def figure_table(measured: Iterable[tuple[Row, Sequence[Figures]]]) -> str:
     """Return what each contender took as a Markdown table."""
+    columns = "cpu, median | cpu, least | wall, median | wall, least | a second"
     lines = [
-        "| row | contender | cpu, median | cpu, least | wall, median | wall, least |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        f"| row | contender | {columns} |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row, processes in measured:
         for label in processes[0]:
@@ -190,9 +191,11 @@ def _figures(samples: Sequence[Sample], unit: Unit) -> list[str]:
     cpu = [sample.cpu for sample in samples]
     wall = [sample.wall for sample in samples]
     if cpu == wall:
-        return [unit.show(statistics.median(cpu)), unit.show(min(cpu)), "", ""]
-    return [
+        return [unit.show(statistics.median(cpu)), unit.show(min(cpu)), "", "", ""]
+    shown = [
         unit.show(figure)
         for times in (cpu, wall)
         for figure in (statistics.median(times), min(times))
     ]
+    each = statistics.median(cpu)
+    return [*shown, f"{1 / each:,.0f}" if each > 0 else ""]

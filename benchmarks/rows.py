@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from benchmarks.actor_crowds import DYNAMIC, LISTED, STATIC, VERY_MANY_ROW
+from benchmarks.actor_endurance import ENDURANCE
+from benchmarks.actor_footprint import FOOTPRINT
+from benchmarks.actor_messages import ASK_ROW, BURST_ROW, HOP_ROW
 from benchmarks.chain import CHAIN, CHAIN_50
 from benchmarks.failures import RESTART_ROW, RETRY_ROW
 from benchmarks.fan_out import FAN_OUT
@@ -29,5 +33,14 @@ ROWS: Final = {
         LEFTOVERS,
         GROWTH,
         MAILBOX,
+        HOP_ROW,
+        BURST_ROW,
+        ASK_ROW,
+        STATIC,
+        DYNAMIC,
+        LISTED,
+        VERY_MANY_ROW,
+        FOOTPRINT,
+        ENDURANCE,
     )
 }
