@@ -11,6 +11,7 @@ from understudy_actors.cell import Cell
 from understudy_actors.exits import named_reason
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.ref import Ref
+from understudy_protocols.restart_policy import Backoff, RestartBudget
 from understudy_protocols.supervision import (
     ChildSpec,
     Exit,
@@ -33,6 +34,10 @@ def actor_child(
     restart: Restart = Restart.PERMANENT,
     shutdown: float | Kill = 5.0,
     start_timeout: float = 30.0,
+    significant: bool = False,
+    budget: RestartBudget | None = None,
+    backoff: Backoff | None = None,
+    escalates: bool = False,
 ) -> ChildSpec:
     """Return the spec of an actor that reads the inbox of *ref*.
 
@@ -44,9 +49,9 @@ def actor_child(
       ref: its address; the last part of its path is the child's id.
       behaviour: makes what it does, anew for each life; a class will do.
       conduct: how it takes errors, stops and overlong messages.
-      restart: when it is started again after it ended.
-      shutdown: how long it may take to stop before it is cut; seconds.
       start_timeout: how long `Behaviour.setup` may take; seconds.
+      restart, shutdown, significant, budget, backoff, escalates: those of
+        `ChildSpec`.
     """
 
     system: System | None = None  # what the last life was in
@@ -71,5 +76,9 @@ def actor_child(
         restart=restart,
         shutdown=shutdown,
         start_timeout=start_timeout,
+        significant=significant,
+        budget=budget,
+        backoff=backoff,
+        escalates=escalates,
         on_gone=gone,
     )

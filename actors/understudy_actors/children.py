@@ -62,6 +62,7 @@ class Child:
       leaving: it belongs to a row of children that is being brought down.
       newborn: it was added by hand and has never been ready.
       failures: failures in a row, which lengthen its backoff; a count.
+      critical: whether these are more than its backoff calls usual.
       window: its own restart budget, if it has one.
       end: how its last life ended, until the next begins or none will.
       gone: its owner was told that it is started no more.
@@ -70,6 +71,7 @@ class Child:
     """
 
     __slots__ = (
+        "critical",
         "due",
         "end",
         "failures",
@@ -100,6 +102,7 @@ class Child:
         self.leaving = False
         self.newborn = newborn
         self.failures = 0
+        self.critical = False
         budget = spec.budget
         self.window = (
             None if budget is None else RestartWindow(budget.intensity, budget.period)
@@ -327,7 +330,10 @@ class Children:
         """Tell observers what *child* is now."""
         if self._observed:
             number = child.lineage.count
-            self.out.append(Report(child.spec.id, number, state, due=due))
+            critical = due is not None and child.critical
+            self.out.append(
+                Report(child.spec.id, number, state, due=due, critical=critical)
+            )
 
     def report_end(
         self, child: Child, end: Exit, decision: Decision, restarts: int = 0
@@ -341,8 +347,18 @@ class Children:
             state = LifeState.STUCK
         elif meant or not end.kind.abnormal:
             state = LifeState.STOPPED
-        number = child.lineage.count
-        self.out.append(Report(child.spec.id, number, state, end, decision, restarts))
+        self.out.append(
+            Report(
+                child.spec.id,
+                child.lineage.count,
+                state,
+                end,
+                decision,
+                restarts,
+                failures=child.failures,
+                critical=child.critical,
+            )
+        )
 
 
 async def _already_gone(life: Life) -> None:

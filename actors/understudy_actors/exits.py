@@ -28,6 +28,7 @@ class Circumstances(msgspec.Struct, frozen=True):
       cut: why its scope was cancelled: KILLED, TIMEOUT, or None if it was not.
       caught: whether the scope caught its own cancellation: the code was
         really cut, and did not end by itself in the same moment.
+      result: what the code returned, if it did.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     asked: bool
     cut: ExitKind | None = None
     caught: bool = False
+    result: object = None
 
 
 def named_reason(end: Exit | None) -> str:
@@ -85,13 +87,13 @@ def classify(error: BaseException | None, of: Circumstances) -> Exit:
     if of.cut is not None and of.caught:
         return Exit(of.cut)
     if of.asked:
-        return Exit(ExitKind.SHUTDOWN)
+        return Exit(ExitKind.SHUTDOWN, result=of.result)
     if not of.ready and of.cut is not None:
         return Exit(of.cut)
     if not of.ready:
         reason = "it ended without reporting ready"
         return Exit(ExitKind.START_FAILED, StartFailedError(of.path, reason))
-    return Exit(ExitKind.NORMAL)
+    return Exit(ExitKind.NORMAL, result=of.result)
 
 
 def _classify_error(error: BaseException, of: Circumstances) -> Exit:
@@ -102,7 +104,7 @@ def _classify_error(error: BaseException, of: Circumstances) -> Exit:
             else Exit(ExitKind.CRASH, error)
         )
     if isinstance(error, Shutdown):
-        return Exit(ExitKind.SHUTDOWN, error)
+        return Exit(ExitKind.SHUTDOWN, error, error.result)
     if of.cut is not None:
         return Exit(of.cut, error)
     if not of.ready and not of.asked:

@@ -165,6 +165,7 @@ class Incarnation:
         stops the system in order.
         """
         error: BaseException | None = None
+        result: object = None
         self.task = trio.lowlevel.current_task()
         self.system.tasks[self.task] = self
         try:
@@ -172,21 +173,21 @@ class Incarnation:
                 code = start(self)
                 # A temporary child's arguments are its own to keep or drop.
                 del start
-                await code
+                result = await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
         self._callbacks.clear()
         self.system.forget(self)
         try:
-            self._owner.life_ended(self, self._classify(error))
+            self._owner.life_ended(self, self._classify(error, result))
         finally:
             # The error's traceback holds this frame: a cycle, for each crash.
             del error
 
-    def _classify(self, error: BaseException | None) -> Exit:
+    def _classify(self, error: BaseException | None, result: object) -> Exit:
         cut = self.cut_kind
         if cut is None and self.scope.cancel_called:
             cut = ExitKind.KILLED  # by the child itself
         caught = self.scope.cancelled_caught
-        of = Circumstances(self.path, self._ready, self._asked, cut, caught)
+        of = Circumstances(self.path, self._ready, self._asked, cut, caught, result)
         return classify(error, of)

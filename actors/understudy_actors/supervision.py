@@ -232,7 +232,7 @@ class Supervision:
             self._escalate(child, end)
         elif child.spec.significant and self._ends_us(child):
             self.children.settle(child, end, Decision.SHUT_DOWN)
-            self._wind_up(Shutdown())
+            self._wind_up(Shutdown(result=end.result))
         else:
             self.children.settle(child, end)
 
@@ -272,9 +272,10 @@ class Supervision:
         backoff = child.spec.backoff or self._spec.backoff
         ready_at = child.ready_at
         if ready_at is not None and self._now - ready_at >= backoff.reset_after:
-            child.failures = 0
+            child.failures, child.critical = 0, False
         delay = restart_delay(backoff, child.failures, self._draw())
         child.failures += 1
+        child.critical = child.failures > backoff.critical_after
         return delay
 
     def _restart(self, child: Child) -> None:

@@ -180,6 +180,8 @@ class Report(msgspec.Struct, frozen=True):
     decision: Decision | None = None
     restarts: int = 0
     due: float | None = None
+    failures: int = 0
+    critical: bool = False
 
 
 class TellGone(msgspec.Struct, frozen=True):

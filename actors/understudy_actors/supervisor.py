@@ -162,6 +162,15 @@ class Supervisor:
         else:
             await self._loop.gone.wait()
 
+    @property
+    def result(self) -> object:
+        """What the child left behind whose end ended this supervisor.
+
+        None while it runs, and if it ended for another reason: see
+        `SupervisorSpec.auto_shutdown`.
+        """
+        return self._loop.result
+
     def children(self) -> tuple[ChildStatus, ...]:
         """Return the listing, in start order."""
         return self._loop.core.children.statuses()

@@ -62,6 +62,7 @@ class SupervisorLoop:
       core: what decides.
       replies: who waits for an answer.
       gone: set when it takes no more events.
+      result: that of the significant child whose end ended it.
     """
 
     def __init__(self, spec: SupervisorSpec, life: Incarnation) -> None:
@@ -76,6 +77,7 @@ class SupervisorLoop:
         )
         self.replies = set[Reply]()
         self.gone = trio.Event()
+        self.result: object = None
         self._life = life
         self._handle: object = None
         self._inbox = deque[Event]()
@@ -123,6 +125,8 @@ class SupervisorLoop:
             self.gone.set()
             for reply in self.replies:
                 reply.refuse(AdminError(self.path, reply.child, Refusal.STOPPED))
+        if isinstance(end.error, Shutdown):
+            self.result = end.error.result
         if end.error is not None:
             raise end.error
         if not self._life.stopping:
@@ -299,6 +303,8 @@ class SupervisorLoop:
                 report.restarts,
                 report.due,
                 "" if end is None else end.stuck,
+                report.failures,
+                report.critical,
             )
         )
 

@@ -119,6 +119,14 @@ class ActorSystem(System):
         await self._gone.wait()
         return self.report()
 
+    async def ended(self) -> object:
+        """Return when the root has ended, with its result; see `Supervisor.result`.
+
+        Cancellation: nothing is lost.
+        """
+        await self._gone.wait()
+        return self.root.result
+
     @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Self:
         if self._life is not None:

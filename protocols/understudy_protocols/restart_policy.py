@@ -19,9 +19,14 @@ def is_length(value: object) -> TypeGuard[float]:
 
 def check_intensity(intensity: object) -> None:
     """Refuse what is not a count of restarts."""
-    if isinstance(intensity, bool) or not isinstance(intensity, int) or intensity < 0:
+    check_count(intensity, "intensity")
+
+
+def check_count(value: object, field: str) -> None:
+    """Refuse what is not a count."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ChildSpecError(
-            f"intensity must be a whole number, 0 or more; got {intensity!r}"
+            f"{field} must be a whole number, 0 or more; got {value!r}"
         )
 
 
@@ -45,6 +50,8 @@ class Backoff:
         0 to 1.
       reset_after: a child that was ready for this long starts again from
         min_delay when it fails; seconds.
+      critical_after: failures in a row that are reported as warnings; from the
+        next one on they are errors.  A count.
     """
 
     min_delay: float = 0.1
@@ -52,6 +59,7 @@ class Backoff:
     factor: float = 2.0
     jitter: float = 0.2
     reset_after: float = 30.0
+    critical_after: int = 3
 
     def __attrs_post_init__(self) -> None:
         for field in ("min_delay", "max_delay", "factor", "jitter", "reset_after"):
@@ -69,6 +77,7 @@ class Backoff:
                 "factor must be finite and 1 or more, jitter at most 1; got "
                 f"factor={self.factor:g}, jitter={self.jitter:g}"
             )
+        check_count(self.critical_after, "critical_after")
 
 
 DEFAULT_BACKOFF = Backoff()

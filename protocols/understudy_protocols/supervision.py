@@ -93,12 +93,14 @@ class Exit(msgspec.Struct, frozen=True):
     Args:
       kind: how it ended.
       cause: the exception behind it, the original object; None if there is none.
+      result: what its code returned, or ended with by `Shutdown`.
       stuck: where its task still stands, as text, because it was cut and did
         not end in time; empty if it ended.
     """
 
     kind: ExitKind
     cause: BaseException | None = None
+    result: object = None
     stuck: str = ""
 
     @property
@@ -113,7 +115,16 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 class Shutdown(Exception):
-    """Raise it from a child to end with kind SHUTDOWN: done, and not a failure."""
+    """Raise it from a child to end with kind SHUTDOWN: done, and not a failure.
+
+    Args:
+      reason: for people to read.
+      result: what the child leaves behind; see `SupervisorSpec.auto_shutdown`.
+    """
+
+    def __init__(self, reason: str = "", *, result: object = None) -> None:
+        super().__init__(*((reason,) if reason else ()))
+        self.result = result
 
 
 class Escalate(Exception):
@@ -165,8 +176,10 @@ class Life(Protocol):
         ...
 
 
-Start = Callable[[Life], Awaitable[None]]
-"""The code of a child: calls `Life.ready` once, serves until asked to stop, returns."""
+Start = Callable[[Life], Awaitable[object]]
+"""The code of a child: calls `Life.ready` once, serves until asked to stop, returns.
+
+What it returns is its result: see `SupervisorSpec.auto_shutdown`."""
 
 Gone = Callable[[str, Exit | None], None]
 """Told that a child will not be started again: its path, and how its last life
@@ -345,7 +358,8 @@ class SupervisorSpec:
       intensity: restarts allowed inside one period; a count, 0 or more.
       period: length of that window; seconds, above 0.
       backoff: waits before restarts, unless a child has its own.
-      auto_shutdown: whether the end of significant children ends it too.
+      auto_shutdown: whether the end of significant children ends it too.  The
+        result of the child that did it is then the supervisor's own.
       max_children: most children it may have, restarting ones included.
       revive: whether a group restart also starts children that had finished
         or were stopped by hand.  Default no: a finished paid step must not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 from collections.abc import Mapping
 
 import attrs
@@ -55,6 +56,11 @@ STOPPED after an end, or with nothing before it, says that `on_gone` raised.
 """
 
 
+_QUIET = frozenset(
+    {LifeState.STARTING, LifeState.READY, LifeState.STOPPING, LifeState.STOPPED}
+)
+
+
 class Decision(enum.Enum):
     """What a supervisor does about a child that ended."""
 
@@ -79,6 +85,8 @@ class SupervisionEvent(msgspec.Struct, frozen=True):
       restarts: how many restarts now count against the supervisor's intensity.
       due: when the next life starts, if it has to wait; on the system's clock.
       detail: more to read, as the await stack of a stuck child.
+      failures: how often in a row it has failed, if it has; a count.
+      critical: whether these are more than its backoff calls usual.
     """
 
     time: float
@@ -91,6 +99,23 @@ class SupervisionEvent(msgspec.Struct, frozen=True):
     restarts: int = 0
     due: float | None = None
     detail: str = ""
+    failures: int = 0
+    critical: bool = False
+
+    @property
+    def level(self) -> int:
+        """How loud it is, as one of the levels of ``logging``.
+
+        An end that a restart may mend is a warning, until there are too many
+        in a row; an abnormal one that nothing follows is an error.
+        """
+        if self.state in _QUIET:
+            return logging.DEBUG
+        if self.state is LifeState.RESTARTED:
+            return logging.INFO
+        mended = self.decision in (None, Decision.RESTART) and not self.critical
+        gave_up = self.state is LifeState.GAVE_UP
+        return logging.WARNING if mended and not gave_up else logging.ERROR
 
 
 class ChildState(enum.Enum):
