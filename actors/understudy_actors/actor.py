@@ -10,6 +10,7 @@ from understudy_actors.behaviour import Behaviour, Conduct
 from understudy_actors.cell import Cell
 from understudy_actors.exits import named_reason
 from understudy_actors.incarnation import Incarnation
+from understudy_actors.names import Name
 from understudy_actors.ref import Ref
 from understudy_protocols.restart_policy import Backoff, RestartBudget
 from understudy_protocols.supervision import (
@@ -38,6 +39,7 @@ def actor_child(
     budget: RestartBudget | None = None,
     backoff: Backoff | None = None,
     escalates: bool = False,
+    name: Name[M, R] | None = None,
 ) -> ChildSpec:
     """Return the spec of an actor that reads the inbox of *ref*.
 
@@ -52,6 +54,8 @@ def actor_child(
       start_timeout: how long `Behaviour.setup` may take; seconds.
       restart, shutdown, significant, budget, backoff, escalates: those of
         `ChildSpec`.
+      name: what it is called in its system, from its first start until it is
+        gone for good; see `System.names`.  A name that is taken fails the start.
     """
 
     system: System | None = None  # what the last life was in
@@ -60,6 +64,8 @@ def actor_child(
         nonlocal system
         if isinstance(life, Incarnation):
             system = life.system
+            if name is not None:
+                system.names.register(name, ref)
         await Cell(ref, behaviour(), conduct, life).run()
 
     def gone(path: str, end: Exit | None) -> None:
@@ -68,6 +74,8 @@ def actor_child(
         queued = ref.retire(path, named_reason(end), cause)
         if system is not None:
             system.left_undone(queued=queued)
+            if name is not None:
+                system.names.release(name, ref)
         system = None
 
     return ChildSpec(

@@ -13,23 +13,13 @@ from typing import Protocol
 
 import trio
 
+from understudy_actors.guarded import guarded
+from understudy_actors.names import Names
 from understudy_protocols.supervision_records import (
     StopReport,
     StuckChild,
     SupervisionEvent,
 )
-
-
-def guarded(callback: Callable[[], object]) -> Exception | None:
-    """Call what the user gave us; return what it raised instead of raising it.
-
-    The one place where another's callback may fail without failing us.
-    """
-    try:
-        callback()
-    except Exception as error:  # noqa: BLE001 # the caller reports it
-        return error
-    return None
 
 
 class LiveTask(Protocol):
@@ -50,6 +40,7 @@ class System(abc.ABC):
       name: the root supervisor's path.
       nursery: every actor's task lives in it; it never sees an exception of one.
       random: the only source of randomness and ids.
+      names: what its actors are called.
       kill_timeout: how long a cut task may take to end before it counts as
         stuck; seconds.
       lives: the lives that have not ended, in the order they began.
@@ -68,6 +59,7 @@ class System(abc.ABC):
     ) -> None:
         self.name = name
         self.random = source
+        self.names = Names()
         self.kill_timeout = kill_timeout
         self.lives: dict[LiveTask, None] = {}
         self.tasks: dict[trio.lowlevel.Task, LiveTask] = {}

@@ -7,17 +7,20 @@ import enum
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, Never, Protocol, TypeVar
 
 import attrs
 
-from understudy_actors.ref import Ref
+from understudy_actors.alarms import Alarm
+from understudy_actors.notices import Notice
+from understudy_actors.ref import DEFAULT_TIMEOUT, Ref
 from understudy_actors.reply import Reply
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.supervision import Exit, Life
 
 M = TypeVar("M")
 R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class Answer(enum.Enum):
@@ -53,6 +56,18 @@ class OnStop(enum.Enum):
     """The handler is cancelled."""
 
 
+class Shell(Protocol[M, R_contra]):
+    """What an `Actor` asks of the shell around its behaviour."""
+
+    async def forward(
+        self, to: tuple[Ref[M, R_contra], ...], timeout: float
+    ) -> None: ...
+    def stash(self) -> None: ...
+    def unstash_all(self) -> None: ...
+    def order(self, message: M, delay: float, interval: float | None) -> Alarm: ...
+    def expect_notices(self) -> None: ...
+
+
 class Actor(Generic[M, R]):
     """One life of an actor, as its behaviour sees it.
 
@@ -65,14 +80,78 @@ class Actor(Generic[M, R]):
       deadline: the message's; on trio's clock, infinite if it has none.
     """
 
-    __slots__ = ("deadline", "life", "ref", "reply", "sender")
+    __slots__ = ("_shell", "deadline", "life", "ref", "reply", "sender")
 
-    def __init__(self, ref: Ref[M, R], life: Life) -> None:
+    def __init__(self, ref: Ref[M, R], life: Life, shell: Shell[M, R]) -> None:
         self.ref = ref
         self.life = life
         self.sender: str | None = None
         self.reply: Reply[R] | None = None
         self.deadline = math.inf
+        self._shell = shell
+
+    # The message in hand
+
+    async def forward(self, *to: Ref[M, R], timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Pass the message in hand on, as its sender sent it.
+
+        It is the receiver's then: what the handler returns answers nothing.  Of
+        several receivers the first answer counts.
+
+        Args:
+          to: who gets it; each in turn.  One that is gone, or has no room, makes
+            a dead letter.
+          timeout: how long to wait for room in each, under BLOCK; seconds.
+
+        Cancellation: those before the one that is waited for have it.
+        Raises:
+          SetupError: there is no message in hand, or it was put aside.
+        """
+        await self._shell.forward(to, timeout)
+
+    def stash(self) -> None:
+        """Put the message in hand aside, for `unstash_all`; the asker waits on.
+
+        Raises:
+          StashFullError: the `Conduct` allows no more; the message is in hand.
+          SetupError: there is no message in hand, or it was passed on.
+        """
+        self._shell.stash()
+
+    def unstash_all(self) -> None:
+        """Take what was put aside back, ahead of all messages, in its old order."""
+        self._shell.unstash_all()
+
+    # Later
+
+    def send_after(self, delay: float, message: M) -> Alarm:
+        """Order *message* from oneself, once, after *delay* seconds.
+
+        It comes ahead of all messages in the mailbox, and not at all if this
+        life has ended by then, or was asked to stop.
+        """
+        return self._shell.order(message, delay, None)
+
+    def send_every(self, interval: float, message: M) -> Alarm:
+        """Order *message* from oneself every *interval* seconds; see `send_after`.
+
+        The interval begins anew when the message has been handled: an actor that
+        is slow gets fewer, and never a heap of them.
+        """
+        return self._shell.order(message, interval, interval)
+
+    def watch(self, other: Ref[Never, object], *, restarts: bool = False) -> None:
+        """Be notified of the end of *other*; see `Ref.watch`.
+
+        Raises:
+          SetupError: the behaviour has no `notified` of its own.
+        """
+        self._shell.expect_notices()
+        self.ref.watch(other, restarts=restarts)
+
+    def unwatch(self, other: Ref[Never, object]) -> None:
+        """Watch *other* no more; see `Ref.unwatch`."""
+        self.ref.unwatch(other)
 
 
 class Behaviour(abc.ABC, Generic[M, R]):
@@ -88,6 +167,12 @@ class Behaviour(abc.ABC, Generic[M, R]):
         No other message is handled meanwhile.  What it raises goes by the
         actor's `on_error`; an ask gets the error too.  `Shutdown` ends the
         actor in good order.
+        """
+
+    async def notified(self, notice: Notice, actor: Actor[M, R]) -> None:
+        """Take note of what the runtime says: see `Actor.watch` and `Conduct`.
+
+        It runs as a handler does: alone, within its time, under `on_error`.
         """
 
     async def teardown(self, exit: Exit) -> None:  # noqa: A002 # the field's own word
@@ -123,6 +208,11 @@ class Conduct:
         hand.  A count, or ``math.inf``; at 0 it is a dead letter at once.
       handler_timeout: how long one message may take; seconds, above 0.
       teardown_timeout: how long `teardown` may take; seconds, above 0.
+      receive_timeout: after so long without a message `Behaviour.notified` gets
+        a `ReceiveTimeout`, again and again; seconds, above 0.
+      stash_capacity: messages that may be put aside; a count, 0 or more.
+      stash_survives: whether they go to the next life, ahead of all others, or
+        are dead letters with the life that put them aside.
 
     Raises:
       ConfigError: a value that cannot be used.
@@ -133,13 +223,21 @@ class Conduct:
     redeliver: float = 0
     handler_timeout: float = math.inf
     teardown_timeout: float = 5.0
+    receive_timeout: float = math.inf
+    stash_capacity: float = 1000
+    stash_survives: bool = True
 
     def __attrs_post_init__(self) -> None:
         if not self.redeliver >= 0:
             raise ConfigError(
                 f"redeliver must be a count from 0, or math.inf; got {self.redeliver!r}"
             )
-        for name in ("handler_timeout", "teardown_timeout"):
+        if not self.stash_capacity >= 0:
+            raise ConfigError(
+                "stash_capacity must be a count from 0, or math.inf; "
+                f"got {self.stash_capacity!r}"
+            )
+        for name in ("handler_timeout", "teardown_timeout", "receive_timeout"):
             if not getattr(self, name) > 0:
                 raise ConfigError(
                     f"{name} must be seconds above 0; got {getattr(self, name)!r}"

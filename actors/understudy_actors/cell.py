@@ -8,12 +8,14 @@ raises is caught here, outside that scope, and nowhere else.
 
 from __future__ import annotations
 
+import contextvars
 import math
 from typing import Generic, TypeVar, assert_never
 
 import msgspec
 import trio
 
+from understudy_actors.alarms import Alarm, Alarms
 from understudy_actors.behaviour import (
     Actor,
     Answer,
@@ -25,13 +27,17 @@ from understudy_actors.behaviour import (
 from understudy_actors.envelope import Envelope, Hand, carry
 from understudy_actors.exits import Circumstances, classify, leaf, named_reason
 from understudy_actors.incarnation import Incarnation
+from understudy_actors.notices import NOTICES, Notice, ReceiveTimeout
 from understudy_actors.ref import Ref, stopped
 from understudy_actors.reply import Reply
 from understudy_protocols.errors import (
     AskTimeoutError,
     HandlerTimeoutError,
+    SetupError,
+    StashFullError,
     UnhandledMessageError,
 )
+from understudy_protocols.frozen import freeze
 from understudy_protocols.supervision import (
     Escalate,
     Exit,
@@ -68,28 +74,32 @@ class Cell(Generic[M, R]):
         self._ref = ref
         self._behaviour = behaviour
         # A restart costs a fifth more with a scope around nothing.
-        self._has_teardown = any(
-            "teardown" in vars(cls)
-            for cls in type(behaviour).__mro__
-            if cls is not Behaviour
-        )
+        self._has_teardown = _has_own("teardown", behaviour)
         self._conduct = conduct
         self._life = life
         self._system = life.system if isinstance(life, Incarnation) else None
-        self._actor = Actor(ref, life)
+        self._actor = Actor[M, R](ref, life, self)
         self._inbox = ref.occupy(self)
         self._scope = trio.CancelScope()
-        self._envelope: Envelope | None = None  # in hand, not accounted for yet
+        self.busy = False  # a handler runs
+        # What it has in hand: not answered, passed on, or put aside yet.
+        self._envelope: Envelope | None = None
         self._left = math.inf  # messages that may still be taken
         self._debts: set[Reply[R]] = set()  # answers promised for later
+        self._aside: list[Envelope] = []
+        self._alarms: Alarms | None = None
 
     async def run(self) -> None:
         """Set up, handle messages until asked to stop, tear down."""
         end = Exit(ExitKind.START_FAILED)
         try:
+            if self._conduct.receive_timeout < math.inf:
+                self.expect_notices()
             await self._behaviour.setup(self._actor)
             self._life.on_stop(self._stop)
             self._life.ready(self._ref)
+            if self._life.number > 1:
+                self._ref.restarted(self._life.number)
             end = Exit(ExitKind.KILLED)  # if nothing below says otherwise
             error = await self._serve()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
@@ -119,6 +129,7 @@ class Cell(Generic[M, R]):
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
         self._left = len(self._inbox) if draining else 0
+        self._alarms = None
         if self._conduct.on_stop is OnStop.NOW:
             self._scope.cancel("ordered stop")
         self._inbox.wake()
@@ -135,7 +146,8 @@ class Cell(Generic[M, R]):
             directive = self._conduct.after(error)
             match directive:
                 case OnError.RESUME:
-                    self._message_failed(error)
+                    if not self._message_failed(error):
+                        return error
                 case OnError.RESTART:
                     return error
                 case OnError.STOP:
@@ -155,7 +167,8 @@ class Cell(Generic[M, R]):
                 await self._handle_messages()
         except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
             failure = _only(error)
-        if self._envelope is None or not self._scope.cancel_called:
+        was_busy, self.busy = self.busy, False
+        if not (was_busy and self._scope.cancel_called):
             return failure
         if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
             return failure and _caused(Shutdown("cut by an ordered stop"), failure)
@@ -166,17 +179,26 @@ class Cell(Generic[M, R]):
         inbox, timeout = self._inbox, self._conduct.handler_timeout
         handled = 0
         while self._left > 0:
-            if not len(inbox):
-                await inbox.park()
+            alarm = None if self._alarms is None else self._alarms.take()
+            if alarm is not None:
+                envelope = alarm.envelope
+            elif len(inbox):
+                envelope = inbox.take_nowait()
+                self._left -= 1
+                if envelope.deadline < math.inf and self._is_late(envelope):
+                    continue
+            elif await self._woken():
                 handled = 0
                 continue
-            envelope = inbox.take_nowait()
-            self._left -= 1
-            if envelope.deadline < math.inf and self._is_late(envelope):
-                continue
+            else:
+                envelope = Envelope(
+                    ReceiveTimeout(), contextvars.Context(), crashes=math.inf
+                )
             if timeout < math.inf:
                 self._scope.deadline = trio.current_time() + timeout
             await self._handle(envelope)
+            if alarm is not None:
+                alarm.handled()
             if timeout < math.inf:
                 self._scope.deadline = math.inf
                 if self._scope.cancel_called:
@@ -187,23 +209,45 @@ class Cell(Generic[M, R]):
                 handled = 0
                 await trio.lowlevel.checkpoint()
 
+    async def _woken(self) -> bool:
+        """Wait for something to do; False if nothing came for the receive timeout."""
+        due = math.inf if self._alarms is None else self._alarms.next_due()
+        idle = math.inf
+        if self._conduct.receive_timeout < math.inf:
+            idle = trio.current_time() + self._conduct.receive_timeout
+        if due == idle == math.inf:
+            await self._inbox.park()
+            return True
+        with trio.CancelScope(deadline=min(due, idle)) as scope:
+            await self._inbox.park()
+        return due <= idle or not scope.cancelled_caught
+
     async def _handle(self, envelope: Envelope) -> None:
         actor = self._actor
         actor.sender = envelope.sender
         actor.reply = envelope.reply
         actor.deadline = envelope.deadline
         self._envelope = envelope
+        self.busy = True
         hand = Hand(self._ref, envelope)
         message: M = envelope.message  # type: ignore[assignment]  # the ref took only these
         try:
-            work = self._behaviour.handle(message, actor)
-            answer = await carry(envelope, hand, work)
+            if type(message) in NOTICES:
+                notice: Notice = message  # type: ignore[assignment]  # just looked
+                await carry(envelope, hand, self._behaviour.notified(notice, actor))
+                answer: R | Answer = Answer.LATER  # nobody asked
+            else:
+                work = self._behaviour.handle(message, actor)
+                answer = await carry(envelope, hand, work)
         finally:
             hand.over = True
         self._answer(envelope, answer)
         self._envelope = None
+        self.busy = False
 
     def _answer(self, envelope: Envelope, answer: R | Answer) -> None:
+        if self._envelope is None:
+            return  # passed on, or put aside
         reply: Reply[R] | None = envelope.reply
         if answer is Answer.UNHANDLED:
             kind = type(envelope.message).__qualname__
@@ -222,13 +266,19 @@ class Cell(Generic[M, R]):
         if envelope is not None and envelope.reply is not None:
             envelope.reply.fail(stopped(self._ref.path, "stopped", None))
 
-    def _message_failed(self, error: Exception) -> None:
+    def _message_failed(self, error: Exception) -> bool:
+        """Let the message have failed; False if it is not here any more.
+
+        Then nobody would hear of the error.
+        """
         envelope, self._envelope = self._envelope, None
-        assert envelope is not None, "only a handler's failure can be passed over"
+        if envelope is None:
+            return False
         if envelope.reply is not None and envelope.reply.wanted:
             envelope.reply.fail(error)
         else:
             self._ref.bury(envelope, "failed", error)
+        return True
 
     def _is_late(self, envelope: Envelope) -> bool:
         if trio.current_time() < envelope.deadline:
@@ -238,7 +288,20 @@ class Cell(Generic[M, R]):
         return True
 
     def _account(self, reason: str, cause: BaseException | None) -> None:
-        """Hand the message in hand to the next life, or make it a dead letter."""
+        """Hand what is ours to the next life, or make it a dead letter."""
+        self._account_in_hand(reason, cause)
+        aside, self._aside = self._aside, []
+        if self._conduct.stash_survives:
+            self._put_back(aside, reason)
+        else:
+            for envelope in aside:
+                self._ref.bury(envelope, reason, stopped(self._ref.path, reason, cause))
+
+    def _put_back(self, envelopes: list[Envelope], reason: str) -> None:
+        for envelope in reversed(envelopes):
+            self._ref.put_back(envelope, reason)
+
+    def _account_in_hand(self, reason: str, cause: BaseException | None) -> None:
         envelope, self._envelope = self._envelope, None
         if envelope is None:
             return
@@ -249,6 +312,60 @@ class Cell(Generic[M, R]):
             self._ref.bury(envelope, reason, stopped(self._ref.path, reason, cause))
             if self._life.stopping and self._system is not None:
                 self._system.left_undone(in_flight=1)
+
+    # What the behaviour asks for, through its `Actor`
+
+    async def forward(self, to: tuple[Ref[M, R], ...], timeout: float) -> None:
+        """See `Actor.forward`."""
+        envelope = self._movable()
+        for ref in to:
+            await ref.take_over(envelope, timeout)
+        self._envelope = None
+
+    def stash(self) -> None:
+        """See `Actor.stash`."""
+        envelope = self._movable()
+        if len(self._aside) >= self._conduct.stash_capacity:
+            raise StashFullError(self._ref.path, self._conduct.stash_capacity)
+        self._aside.append(envelope)
+        self._envelope = None
+
+    def unstash_all(self) -> None:
+        """See `Actor.unstash_all`."""
+        aside, self._aside = self._aside, []
+        if self._conduct.on_stop is OnStop.DRAIN:
+            self._left += len(aside)  # infinite, unless it drains just now
+        self._put_back(aside, "stopped")
+
+    def order(self, message: M, delay: float, interval: float | None) -> Alarm:
+        """See `Actor.send_after` and `Actor.send_every`."""
+        alarms = self._alarms or Alarms()
+        if not self._life.stopping:
+            self._alarms = alarms
+        envelope = Envelope(
+            freeze(message, "message"),
+            contextvars.copy_context(),
+            self._ref.path,
+            crashes=math.inf,  # it belongs to this life
+        )
+        return alarms.add(envelope, delay, interval)
+
+    def expect_notices(self) -> None:
+        """See `Actor.watch`."""
+        if not _has_own("notified", self._behaviour):
+            raise SetupError(
+                f"{type(self._behaviour).__qualname__}, the behaviour of {self.path}, "
+                "has no `notified` to take a notice; give it one"
+            )
+
+    def _movable(self) -> Envelope:
+        envelope = self._envelope
+        if envelope is None or type(envelope.message) in NOTICES:
+            raise SetupError(
+                f"{self.path} has no message in hand that could be passed on or put "
+                "aside: do it once, from `handle`"
+            )
+        return envelope
 
     async def _tear_down(self, end: Exit, error: Exception | None) -> None:
         try:
@@ -261,6 +378,12 @@ class Cell(Generic[M, R]):
             error.add_note(f"its teardown failed too: {failure!r}")
         if error is not None:
             raise error
+
+
+def _has_own(hook: str, behaviour: object) -> bool:
+    """Whether *behaviour* does something in *hook*, which does nothing by default."""
+    classes = (cls for cls in type(behaviour).__mro__ if cls is not Behaviour)
+    return any(hook in vars(cls) for cls in classes)
 
 
 def _only(error: Exception) -> Exception:

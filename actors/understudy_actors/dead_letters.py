@@ -14,7 +14,7 @@ from types import MappingProxyType
 import attrs
 import trio
 
-from understudy_actors.ambient import guarded
+from understudy_actors.guarded import guarded
 
 
 @attrs.frozen

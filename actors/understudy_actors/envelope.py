@@ -45,7 +45,8 @@ class Envelope(msgspec.Struct, frozen=True, eq=False):
       reply: where the answer goes; None for a tell.
       chain: the actors that wait until this message is answered.
       deadline: past it the message is not handled any more; on trio's clock.
-      crashes: how many lives of the actor ended with it in hand; a count.
+      crashes: how many lives of the actor ended with it in hand; a count, or
+        infinite if it must not be handed to another life.
     """
 
     message: object
@@ -54,7 +55,7 @@ class Envelope(msgspec.Struct, frozen=True, eq=False):
     reply: Reply[Any] | None = None
     chain: tuple[Address, ...] = ()
     deadline: float = math.inf
-    crashes: int = 0
+    crashes: float = 0
 
 
 class Hand:

@@ -13,8 +13,9 @@ from typing import Protocol
 
 import trio
 
-from understudy_actors.ambient import System, guarded
+from understudy_actors.ambient import System
 from understudy_actors.exits import Circumstances, classify
+from understudy_actors.guarded import guarded
 from understudy_actors.lineage import Lineage
 from understudy_protocols.errors import SetupError
 from understudy_protocols.supervision import ChildKind, Exit, ExitKind, Start

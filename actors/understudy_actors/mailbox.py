@@ -205,6 +205,11 @@ class Mailbox(Generic[T]):
         """Whether the mailbox takes no further message, ever."""
         return self._reason is not None
 
+    @property
+    def reason(self) -> str | None:
+        """Why the mailbox was closed; None if it was not."""
+        return self._reason
+
     def close(self, reason: str, cause: BaseException | None = None) -> list[T]:
         """Take no more messages, and return those that waited, in order.
 

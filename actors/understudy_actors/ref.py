@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextvars
 import math
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Never, TypeVar
 
 import trio
 
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
+from understudy_actors.death_watch import DeathWatch
 from understudy_actors.envelope import Address, Envelope, current_hand
 from understudy_actors.inbox import Inbox
 from understudy_actors.mailbox import Mailbox, Overflow
+from understudy_actors.notices import Notice, Restarted, Terminated
+from understudy_actors.occupant import Occupant
 from understudy_actors.reply import Reply
 from understudy_protocols.errors import (
     ActorStoppedError,
@@ -40,19 +43,6 @@ DEFAULT_TIMEOUT = 30.0
 """No wait for another actor is without an end; seconds."""
 
 
-class Occupant(Protocol):
-    """The life of an actor that reads a ref's inbox."""
-
-    @property
-    def path(self) -> str:
-        """Where its child stands in the tree."""
-        ...
-
-    def displace(self, reason: str, cause: BaseException | None) -> None:
-        """Read no more, and leave nobody waiting for an answer."""
-        ...
-
-
 class Ref(Address, Generic[M_contra, R_co]):
     """The address of one actor that takes *M* and answers asks with *R*.
 
@@ -65,6 +55,7 @@ class Ref(Address, Generic[M_contra, R_co]):
 
     __slots__ = (
         "_capacity",
+        "_death_watch",
         "_home",
         "_inbox",
         "_occupant",
@@ -86,6 +77,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         self._overflow = overflow
         self._occupant: Occupant | None = None
         self._home: str | None = None  # the path of the child that read it last
+        self._death_watch: DeathWatch | None = None  # made when it is needed
         self._inbox = self._new_inbox()
 
     @property
@@ -94,9 +86,26 @@ class Ref(Address, Generic[M_contra, R_co]):
         return len(self._inbox)
 
     @property
+    def load(self) -> int:
+        """Messages that wait or are being handled; a count."""
+        in_hand = self._occupant is not None and self._occupant.busy
+        return len(self._inbox) + in_hand
+
+    @property
     def closed(self) -> bool:
         """Whether the actor is gone for good, unless it is started by hand."""
         return self._inbox.mailbox.closed
+
+    @property
+    def running(self) -> bool:
+        """Whether the actor has a life just now: not before its start, and not
+        while it waits for its restart."""
+        return self._occupant is not None
+
+    @property
+    def home(self) -> str | None:
+        """The path of the child that reads it, or did last; None before its start."""
+        return self._home
 
     def tell_nowait(
         self, message: M_contra, *, deadline: float = math.inf, strict: bool = False
@@ -155,6 +164,8 @@ class Ref(Address, Generic[M_contra, R_co]):
         self,
         message: M_contra,
         timeout: float = DEFAULT_TIMEOUT,
+        *,
+        fail_fast: bool = False,
     ) -> R_co:
         """Send *message* and return the actor's answer.
 
@@ -162,6 +173,8 @@ class Ref(Address, Generic[M_contra, R_co]):
           message: what to send; containers are frozen on the way.
           timeout: how long to wait for room and the answer together; seconds.
             The deadline of the message in hand, if nearer, counts instead.
+          fail_fast: raise at once if the actor is not `running`, instead of
+            waiting for its restart.
 
         Cancellation: the message may have been sent; an answer is a dead letter.
         Raises:
@@ -169,7 +182,8 @@ class Ref(Address, Generic[M_contra, R_co]):
           AskRefusedError: the actor asked waits, itself or through others, for
             the one that asks.
           ActorStoppedError: it is not there, or ended before it answered; then
-            the cause of its end is ``__cause__``.
+            the cause of its end is ``__cause__``.  With *fail_fast* and the
+            reason "not running" also if it is to be started again.
           MailboxFullError: there is no room, and the policy is not BLOCK.
           NotFrozenError: some part of *message* can change.
           Whatever the actor's handler raises and its `on_error` maps to RESUME.
@@ -183,6 +197,9 @@ class Ref(Address, Generic[M_contra, R_co]):
         if hand is not None and hand.deadline < deadline:
             deadline, limit = hand.deadline, "deadline of the message in hand"
         await trio.lowlevel.checkpoint_if_cancelled()
+        if fail_fast and not self.running:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            raise ActorStoppedError(self.path, "not running")
         if deadline > now:
             sender = None if hand is None else hand.holder.path
             reply = Reply[Any](self.path, sender, self.dead_letters)
@@ -193,17 +210,45 @@ class Ref(Address, Generic[M_contra, R_co]):
                 return answer
         raise AskTimeoutError(self.path, deadline - now, limit)
 
-    def signal(self, message: object) -> None:
-        """Send a message of the runtime's own, ahead of all others.
+    # Watching
+
+    def watch(self, other: Ref[Never, object], *, restarts: bool = False) -> None:
+        """Have this actor notified of the end of *other*; see `Behaviour.notified`.
+
+        Exactly one `Terminated` comes, however often it is asked for; at once if
+        *other* is gone already.  A watch outlives the restarts of both.
+
+        Args:
+          restarts: whether to be told of each `Restarted` too.
+        """
+        if other.closed:
+            self.notify(other._terminated("stopped", None))
+        elif not self.closed:
+            self._watches().watch(other._watches(), restarts=restarts)
+
+    def unwatch(self, other: Ref[Never, object]) -> None:
+        """Watch *other* no more; a notice on its way still comes."""
+        self._watches().unwatch(other._watches())
+
+    def notify(self, notice: Notice) -> None:
+        """Send a notice of the runtime's own, ahead of all messages.
 
         It is never dropped for want of room; if the actor is gone, it is a dead
         letter.
         """
-        envelope = self._envelope(message, math.inf)
+        envelope = Envelope(notice, contextvars.Context())
         if self.closed:
             self.bury(envelope, "stopped")
         else:
             self._inbox.signal(envelope)
+
+    def _watches(self) -> DeathWatch:
+        if self._death_watch is None:
+            self._death_watch = DeathWatch(self)
+        return self._death_watch
+
+    def _terminated(self, reason: str, cause: BaseException | None) -> Terminated:
+        return Terminated(self, self._inbox.mailbox.reason or reason, cause)
 
     # What the actor's own shell uses
 
@@ -226,6 +271,26 @@ class Ref(Address, Generic[M_contra, R_co]):
         if self.closed:
             self._inbox = self._new_inbox()
         return self._inbox
+
+    def restarted(self, incarnation: int) -> None:
+        """Tell those who watch for it that a later life is ready."""
+        if self._death_watch is not None:
+            self._death_watch.restarted(Restarted(self, incarnation))
+
+    async def take_over(self, envelope: Envelope, timeout: float) -> None:
+        """Take a message that another actor passes on; under BLOCK, wait for room.
+
+        It stays what it was: its sender, its asker, its deadline.
+
+        Args:
+          timeout: how long to wait for room; seconds.
+
+        Cancellation: it was not taken.
+        """
+        try:
+            await self._deliver(envelope, timeout)
+        except DeliveryError as error:
+            self._undelivered(envelope, error, strict=False)
 
     def vacate(self, occupant: Occupant) -> None:
         """Note that *occupant* reads no more."""
@@ -265,6 +330,8 @@ class Ref(Address, Generic[M_contra, R_co]):
             self._occupant.displace("stopped", cause)
         for envelope in left:
             self.bury(envelope, "stopped", stopped(self.path, reason, cause))
+        if self._death_watch is not None:
+            self._death_watch.terminated(self._terminated(reason, cause))
         return len(left)
 
     def bury(

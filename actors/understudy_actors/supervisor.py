@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Never
 
 import attrs
 import trio
 
-from understudy_actors.ambient import guarded
+from understudy_actors.guarded import guarded
 from understudy_actors.incarnation import Incarnation
+from understudy_actors.ref import Ref
 from understudy_actors.supervision_messages import (
     Add,
     Delete,
@@ -136,6 +138,30 @@ class Supervisor:
         else:
             await self._ask(event, reply)
 
+    async def terminate(self, handle: Ref[Never, object] | Supervisor) -> None:
+        """Stop the child that *handle* stands for; return when it is gone.
+
+        As `terminate_child`, but safe where ids are used again: the child that
+        has the id of one that is gone is left alone, and nothing is done.
+
+        Args:
+          handle: what the child reported ready with.
+
+        Cancellation: the stop goes on.
+
+        Raises:
+          AdminError: it is no child of ours.
+        """
+        here = handle.path if isinstance(handle, Supervisor) else handle.home
+        parent, _, child_id = (here or "").rpartition("/")
+        if parent != self.path:
+            await trio.lowlevel.checkpoint()
+            raise AdminError(self.path, child_id, Refusal.NOT_FOUND)
+        if handle.closed:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.terminate_child(child_id)
+
     async def delete_child(self, child_id: str) -> None:
         """Forget a stopped child.
 
@@ -161,6 +187,11 @@ class Supervisor:
             await trio.lowlevel.checkpoint()
         else:
             await self._loop.gone.wait()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this life of it is over."""
+        return self._loop.gone.is_set()
 
     @property
     def result(self) -> object:

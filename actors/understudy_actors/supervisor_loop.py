@@ -12,7 +12,7 @@ from typing import assert_never
 
 import trio
 
-from understudy_actors.ambient import guarded
+from understudy_actors.guarded import guarded
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.supervision import Supervision
 from understudy_actors.supervision_messages import (

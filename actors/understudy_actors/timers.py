@@ -41,11 +41,17 @@ class Timers(Generic[_Key]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
+    def take_first(self, now: float) -> _Key | None:
+        """Remove and return the first key that is due, if one is."""
+        if self.next_due() > now:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._live[key]
+        return key
+
     def take_due(self, now: float) -> list[_Key]:
         """Remove and return the keys that are due, in order of their times."""
         due = list[_Key]()
-        while self.next_due() <= now:
-            key = heapq.heappop(self._heap)[2]
-            del self._live[key]
+        while (key := self.take_first(now)) is not None:
             due.append(key)
         return due

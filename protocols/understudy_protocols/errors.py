@@ -8,6 +8,7 @@
     │   ├── NotFrozenError        a value that cannot be made immutable
     │   ├── ConfigError           a policy or setting with an impossible value
     │   ├── InputError            a value from outside that is not what is taken
+    │   ├── UnknownNameError      no actor of the system has this name
     │   ├── MissingOutputError    a step asked a state for what it does not hold
     │   └── WorkflowError         a workflow that cannot run
     │       ├── UnknownStepError
@@ -19,6 +20,7 @@
     │       └── TooLargeError
     ├── DeliveryError             a message did not reach an actor
     │   ├── MailboxFullError
+    │   ├── StashFullError        an actor put too many messages aside
     │   ├── ActorStoppedError
     │   ├── AskTimeoutError
     │   ├── AskRefusedError       ask to self, or round in a circle
@@ -81,6 +83,24 @@ class NotFrozenError(SetupError):
 
     def __str__(self) -> str:
         return f"{self.path} is of type {self.found}, which cannot be frozen: {self.advice}"
+
+
+class UnknownNameError(SetupError):
+    """No actor of the system has this name.
+
+    Attributes:
+      name: the one asked for.
+      known: those that there are.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known) or "none"
+        return f"no actor is called {self.name!r}; there are: {known}"
 
 
 class MissingOutputError(SetupError):
@@ -174,6 +194,26 @@ class MailboxFullError(DeliveryError):
         return (
             f"the mailbox of {self.address} is full ({self.capacity:g} messages); send later, or give it "
             "another capacity or overflow policy"
+        )
+
+
+class StashFullError(DeliveryError):
+    """An actor put more messages aside than its stash holds.
+
+    Attributes:
+      address: the actor's path.
+      capacity: how many messages it may put aside.
+    """
+
+    def __init__(self, address: str, capacity: float) -> None:
+        super().__init__(address, capacity)
+        self.address = address
+        self.capacity = capacity
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} has {self.capacity:g} messages aside already; "
+            "give it a larger stash_capacity, or take them back sooner"
         )
 
 

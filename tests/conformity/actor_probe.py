@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from understudy_actors.behaviour import Actor, Behaviour
+from understudy_actors.notices import Notice
 from understudy_protocols.restart_policy import NO_BACKOFF
 from understudy_protocols.supervision import (
     ChildSpec,
@@ -44,6 +45,9 @@ class Recorder(Behaviour[object, object]):
         if isinstance(message, Crash) and self._log.count(message) <= message.times:
             raise RuntimeError("crashed as told")
         return message
+
+    async def notified(self, notice: Notice, actor: Actor[object, object]) -> None:
+        self._log.append(notice)
 
 
 async def until_quiet() -> None:

@@ -16,6 +16,7 @@ from understudy_actors.dead_letters import DeadLetter, DeadLetters
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.limiter import Limiter
 from understudy_actors.mailbox import Overflow
+from understudy_actors.notices import ReceiveTimeout
 from understudy_actors.ref import Ref
 from understudy_actors.reply import Reply
 from understudy_actors.system import ActorSystem
@@ -248,7 +249,7 @@ def test_s161_every_wait_is_a_checkpoint_and_no_nowait_is() -> None:
                 await ref.ask(1)
             with trio.testing.assert_no_checkpoints():
                 ref.tell_nowait(1)
-                ref.signal(1)
+                ref.notify(ReceiveTimeout())
             await system.root.terminate_child("a")
             with trio.testing.assert_checkpoints():
                 await ref.tell(1)

@@ -15,6 +15,7 @@ from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor, Answer, Behaviour, Conduct, OnError
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
 from understudy_actors.mailbox import Overflow
+from understudy_actors.notices import ReceiveTimeout, Restarted
 from understudy_actors.ref import Ref
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import (
@@ -118,18 +119,19 @@ def test_s110_a_message_in_hand_at_a_crash_is_tried_as_often_as_declared(
     run_seeded(main, seed=0)
 
 
-def test_s114_signals_go_before_user_messages_and_are_not_dropped() -> None:
+def test_s114_notices_go_before_user_messages_and_are_not_dropped() -> None:
     async def main() -> None:
         log: list[object] = []
         ref = Ref[object, object]("a", capacity=2, overflow=Overflow.DROP_OLD)
         for message in (1, 2, 3):
             ref.tell_nowait(message)
-            ref.signal(f"signal {message}")
+            ref.notify(Restarted(ref, message))
         async with ActorSystem(supervising(actor_child(ref, lambda: Recorder(log)))):
             await until_quiet()
-            ref.signal("signal 4")
+            ref.notify(Restarted(ref, 4))
             await until_quiet()
-        assert log == ["signal 1", "signal 2", "signal 3", 2, 3, "signal 4"]
+        one, two, three, four = (Restarted(ref, number) for number in range(1, 5))
+        assert log == [one, two, three, 2, 3, four]
         assert ref.dead_letters.count == 1
 
     run_seeded(main, seed=0)
@@ -178,7 +180,7 @@ def test_s116_a_stopped_actor_gets_nothing_and_senders_are_told() -> None:
                     await gone.ask("three")
                 with pytest.raises(ActorStoppedError):
                     gone.tell_nowait("four", strict=True)
-                gone.signal("five")
+                gone.notify(ReceiveTimeout())
                 return "sent"
 
         children = (
@@ -191,8 +193,9 @@ def test_s116_a_stopped_actor_gets_nothing_and_senders_are_told() -> None:
             assert await ref.ask("go") == "sent"
             assert trio.current_time() == before
         assert letters == [
-            DeadLetter(message, "gone", "stopped", "a")
-            for message in ("one", "two", "five")
+            DeadLetter("one", "gone", "stopped", "a"),
+            DeadLetter("two", "gone", "stopped", "a"),
+            DeadLetter(ReceiveTimeout(), "gone", "stopped"),
         ]
 
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""What an end leaves behind: results (S97), and how loud it is reported (S70)."""
+"""What an end leaves behind: results (S97), handles (S102), and reports (S70)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ from understudy_protocols.supervision import (
     Life,
     Restart,
     Shutdown,
+    Strategy,
 )
-from understudy_protocols.supervision_records import LifeState
+from understudy_protocols.supervision_records import (
+    AdminError,
+    ChildState,
+    LifeState,
+    Refusal,
+)
 
 ANY = AutoShutdown.ANY_SIGNIFICANT
 ALL = AutoShutdown.ALL_SIGNIFICANT
@@ -197,3 +203,115 @@ def test_s097_the_handle_of_a_supervisor_below_tells_its_result() -> None:
             assert system.root.children() == ()
 
     run(main)
+
+
+# Handles
+
+Any = Ref[object, object]
+
+
+class Echo(Behaviour[object, object]):
+    async def handle(self, message: object, actor: Actor[object, object]) -> object:
+        return message
+
+
+def guests() -> ChildSpec:
+    """Return a dynamic supervisor of actors, as a child."""
+    template = ChildSpec("guest", _never, restart=Restart.TRANSIENT)
+    return supervisor_child("S", supervising(template, strategy=Strategy.DYNAMIC))
+
+
+async def _never(life: Life) -> None:
+    raise AssertionError("a template is not started")
+
+
+async def start_guest(guests: Supervisor, name: str) -> Any:
+    ref = Ref[object, object](f"{guests.path}/{name}")
+    await guests.start_child(actor_child(ref, Echo, restart=Restart.TRANSIENT))
+    return ref
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s102_a_child_is_terminated_by_its_handle_and_twice_is_no_error(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        async with ActorSystem(supervising(guests())) as system:
+            below = supervisor_of(system)
+            ada = await start_guest(below, "ada")
+            bob = await start_guest(below, "bob")
+            for _ in range(2):
+                await below.terminate(ada)
+                assert ada.closed
+                assert [child.id for child in below.children()] == ["bob"]
+            # The name is used again: that child is another one, and is left alone.
+            new = await start_guest(below, "ada")
+            await below.terminate(ada)
+            assert await new.ask("there?") == "there?"
+            assert await bob.ask("there?") == "there?"
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s102_a_foreign_handle_is_not_found_and_unharmed(seed: int) -> None:
+    async def main() -> None:
+        foreign = Ref[object, object]("root/foreign")
+        nobody = Ref[object, object]("root/S/nobody")
+        spec = supervising(guests(), actor_child(foreign, Echo))
+        async with ActorSystem(spec) as system:
+            below = supervisor_of(system)
+            for handle in (foreign, nobody, system.root):
+                with pytest.raises(AdminError) as caught:
+                    await below.terminate(handle)
+                assert caught.value.refusal is Refusal.NOT_FOUND
+            assert await foreign.ask("there?") == "there?"
+            assert below.count().active == 0
+
+    run(main, seed)
+
+
+def test_s102_a_supervisor_is_terminated_by_the_handle_of_its_life() -> None:
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), intensity=0)
+        below = supervisor_child("S", spec, restart=Restart.TRANSIENT)
+        async with ActorSystem(supervising(below)) as system:
+            first = supervisor_of(system)
+            await probe.crash_and_settle("A")
+            second = supervisor_of(system)
+            assert first is not second
+            await system.root.terminate(first)  # that life is over
+            assert not second.closed
+            await system.root.terminate(second)
+            assert second.closed
+            assert system.root.children()[0].state is ChildState.STOPPED
+
+    run(main)
+
+
+def test_s102_a_pending_restart_is_called_off_by_the_handle() -> None:
+    async def main() -> None:
+        class Broken(Behaviour[object, object]):
+            async def handle(
+                self, message: object, actor: Actor[object, object]
+            ) -> object:
+                raise Boom("as told")
+
+        ref = Ref[object, object]("root/broken")
+        spec = supervising(actor_child(ref, Broken), backoff=Backoff(5.0, 5.0))
+        async with ActorSystem(spec) as system:
+            await ref.tell("break")
+            await settle()
+            await system.root.terminate(ref)
+            await trio.sleep(20)
+            assert ref.closed
+            assert system.root.children()[0].incarnation == 1
+
+    run(main)
+
+
+def supervisor_of(system: ActorSystem) -> Supervisor:
+    value = system.root.children()[0].value
+    assert isinstance(value, Supervisor)
+    return value
