@@ -62,6 +62,7 @@ class Shell(Protocol[M, R_contra]):
     async def forward(
         self, to: tuple[Ref[M, R_contra], ...], timeout: float
     ) -> None: ...
+    def give_up(self, reason: str) -> None: ...
     def stash(self) -> None: ...
     def unstash_all(self) -> None: ...
     def order(self, message: M, delay: float, interval: float | None) -> Alarm: ...
@@ -108,6 +109,17 @@ class Actor(Generic[M, R]):
           SetupError: there is no message in hand, or it was put aside.
         """
         await self._shell.forward(to, timeout)
+
+    def give_up(self, reason: str) -> None:
+        """Make the message in hand a dead letter; the asker gets the reason.
+
+        Args:
+          reason: why; a word or two, the same for all of a kind.
+
+        Raises:
+          SetupError: there is no message in hand.
+        """
+        self._shell.give_up(reason)
 
     def stash(self) -> None:
         """Put the message in hand aside, for `unstash_all`; the asker waits on.

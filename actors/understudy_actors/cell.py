@@ -322,6 +322,12 @@ class Cell(Generic[M, R]):
             await ref.take_over(envelope, timeout)
         self._envelope = None
 
+    def give_up(self, reason: str) -> None:
+        """See `Actor.give_up`."""
+        envelope = self._movable()
+        self._envelope = None
+        self._ref.bury(envelope, reason)
+
     def stash(self) -> None:
         """See `Actor.stash`."""
         envelope = self._movable()

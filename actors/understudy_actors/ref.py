@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import math
+from collections.abc import Callable
 from typing import Any, Generic, Never, TypeVar
 
 import trio
@@ -51,6 +52,10 @@ class Ref(Address, Generic[M_contra, R_co]):
       capacity: messages that may wait; 1 or more, or ``math.inf``.
       overflow: what happens to one more.
       dead_letters: where undeliverable messages go; one of its own by default.
+
+    Attributes:
+      heir: takes the messages that are left when the actor is gone for good,
+        and returns those that it does not want.
     """
 
     __slots__ = (
@@ -61,6 +66,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         "_occupant",
         "_overflow",
         "dead_letters",
+        "heir",
     )
 
     def __init__(
@@ -73,6 +79,7 @@ class Ref(Address, Generic[M_contra, R_co]):
     ) -> None:
         super().__init__(path)
         self.dead_letters = dead_letters or DeadLetters()
+        self.heir: Callable[[list[Envelope]], list[Envelope]] | None = None
         self._capacity = capacity
         self._overflow = overflow
         self._occupant: Occupant | None = None
@@ -323,9 +330,11 @@ class Ref(Address, Generic[M_contra, R_co]):
           cause: the exception behind it.
 
         Returns:
-          how many were left; a count.
+          how many were left to nobody; a count.
         """
         left = self._inbox.close(reason, cause)
+        if left and self.heir is not None:
+            left = self.heir(left)
         if self._occupant is not None:
             self._occupant.displace("stopped", cause)
         for envelope in left:
