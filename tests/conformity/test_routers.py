@@ -18,7 +18,13 @@ from understudy_actors.behaviour import Actor, Behaviour, Conduct
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
 from understudy_actors.mailbox import Overflow
 from understudy_actors.ref import Ref
-from understudy_actors.router import Leftovers, Routee, Routees, router_child
+from understudy_actors.router import (
+    TOLERANT,
+    Leftovers,
+    Routee,
+    Routees,
+    router_child,
+)
 from understudy_actors.routing import (
     Broadcast,
     ByComplexity,
@@ -64,7 +70,7 @@ class Stage:
         *names: str,
         leftovers: Leftovers = Leftovers.DEAD_LETTERS,
         capacity: float = 100,
-        conduct: Conduct | None = None,
+        conduct: Conduct = TOLERANT,
     ) -> None:
         self.log: Log = []
         self.letters: list[DeadLetter] = []
@@ -89,8 +95,7 @@ class Stage:
             )
             for ref in self.workers.values()
         ]
-        more = {} if conduct is None else {"conduct": conduct}
-        child = router_child(self.router, self.routees, strategy, **more)
+        child = router_child(self.router, self.routees, strategy, conduct=conduct)
         self.system = ActorSystem(supervising(*children, child, intensity=1000))
 
     async def tell(self, *messages: object) -> None:
@@ -431,7 +436,7 @@ def test_s145_a_router_that_crashes_keeps_its_queue_and_its_routees(
     tolerant: bool, seed: int
 ) -> None:
     async def main() -> None:
-        conduct = None if tolerant else Conduct()
+        conduct = TOLERANT if tolerant else Conduct()
         stage = Stage(Fragile(), "a", "b", conduct=conduct)
         async with stage.system as system:
             stage.router.tell_nowait("poison")
