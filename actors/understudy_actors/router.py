@@ -126,10 +126,6 @@ class Routees(Generic[M, R]):
         for name in [one.name for one in self if one.ref is notice.actor]:
             del self._routees[name]
 
-    def present(self) -> list[Routee[M, R]]:
-        """Return those that are not gone: a notice may still be on its way."""
-        return [routee for routee in self if not routee.ref.closed]
-
     def _attend(self, ref: Ref[M, R]) -> None:
         if self._leftovers is Leftovers.REROUTE:
             ref.heir = self._inherit
@@ -156,8 +152,9 @@ class _Router(Behaviour[M, R]):
         self._routees.serve(actor.ref)
 
     async def handle(self, message: M, actor: Actor[M, R]) -> R | Answer:
-        present = self._routees.present()
-        chosen = self._strategy.choose(message, present) if present else ()
+        # None of them is gone: the notice of an end comes before any message.
+        routees = tuple(self._routees)
+        chosen = self._strategy.choose(message, routees) if routees else ()
         if chosen:
             await actor.forward(*(routee.ref for routee in chosen))
         else:

@@ -272,7 +272,7 @@ class Supervision:
         backoff = child.spec.backoff or self._spec.backoff
         ready_at = child.ready_at
         if ready_at is not None and self._now - ready_at >= backoff.reset_after:
-            child.failures, child.critical = 0, False
+            child.failures = 0
         delay = restart_delay(backoff, child.failures, self._draw())
         child.failures += 1
         child.critical = child.failures > backoff.critical_after

@@ -59,6 +59,8 @@ class Store(Behaviour[object, object]):
                 self._open = False
             case "break":
                 raise RuntimeError("broken as told")
+            case float():
+                await trio.sleep(message)
             case _:
                 self._log.append(message)
         return message
@@ -218,10 +220,9 @@ def test_s123_what_comes_back_during_a_drain_is_drained_too() -> None:
         log: list[object] = []
         ref, child, letters = store(log, Conduct(on_stop=OnStop.DRAIN))
         async with ActorSystem(supervising(child)) as system:
-            for message in (1, 2):
+            for message in (1, 2, 3.0, "open"):
                 await ref.tell(message)
             await settle()
-            ref.tell_nowait("open")
             await system.root.terminate_child("store")
         assert log == [1, 2]
         assert letters == []
@@ -283,6 +284,7 @@ class Clockwork(Behaviour[object, object]):
                 self._alarms.append(send(seconds, text))
                 return None
             case "cancel":
+                self._log.append((trio.current_time(), message))
                 for alarm in self._alarms:
                     alarm.cancel()
                 return None
@@ -319,9 +321,47 @@ def test_s124_an_alarm_comes_at_its_time_and_again_if_it_is_to(seed: int) -> Non
             await trio.sleep(3.2)
             await ref.ask("cancel")
             await trio.sleep(5)
-        assert log == [(1.0, "tick"), (2.0, "tick"), (2.5, "once"), (3.0, "tick")]
+        assert log == [
+            (1.0, "tick"),
+            (2.0, "tick"),
+            (2.5, "once"),
+            (3.0, "tick"),
+            (3.2, "cancel"),
+        ]
 
     run(main, seed)
+
+
+def test_s124_a_repeated_alarm_can_call_itself_off() -> None:
+    async def main() -> None:
+        log: Log = []
+        ref, child = clockwork(log, Conduct())
+        async with ActorSystem(supervising(child)):
+            await ref.ask(Order(1.0, "cancel", again=True))
+            await trio.sleep(5)
+        assert log == [(1.0, "cancel")]
+
+    run(main)
+
+
+def test_s124_a_receive_timeout_that_breaks_its_life_is_not_redelivered() -> None:
+    lives: list[int] = []
+
+    class Impatient(Clockwork):
+        async def notified(self, notice: Notice, actor: AnyActor) -> None:
+            lives.append(actor.life.number)
+            raise RuntimeError("waited too long")
+
+    async def main() -> None:
+        ref = Ref[object, object]("root/impatient")
+        conduct = Conduct(redeliver=math.inf, receive_timeout=2.0)
+        child = actor_child(ref, lambda: Impatient([]), conduct=conduct)
+        async with ActorSystem(supervising(child)):
+            await trio.sleep(5.0)
+        assert lives == [1, 2]
+        assert ref.dead_letters.counts == {"crash": 2}
+
+    run(main)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -469,6 +509,8 @@ class Clerk(Behaviour[object, object]):
 
     async def handle(self, message: object, actor: AnyActor) -> object:
         await actor.forward(*self._to)
+        if message == "then hang":
+            await trio.sleep_forever()
         if message == "then break":
             raise RuntimeError("broken after it was passed on")
         return "not an answer"
@@ -557,6 +599,25 @@ def test_s116_a_forward_to_one_that_cannot_take_it_is_a_dead_letter(
             ):
                 await clerk.ask("what")
         assert desk.dead_letters.counts == {"stopped" if gone else "overflow": 1}
+
+    run(main)
+
+
+def test_s146_a_handler_that_hangs_after_it_passed_its_message_on_is_cut() -> None:
+    async def main() -> None:
+        desk = Ref[object, object]("root/desk")
+        clerk = Ref[object, object]("root/clerk")
+        hasty = Conduct(handler_timeout=2.0, redeliver=math.inf)
+        children = (
+            actor_child(desk, Desk),
+            actor_child(clerk, lambda: Clerk(desk), conduct=hasty),
+        )
+        async with ActorSystem(supervising(*children)) as system:
+            await clerk.ask("then hang")
+            assert trio.current_time() == 0
+            await trio.sleep(3)
+            assert system.root.children()[1].incarnation == 2
+            assert clerk.dead_letters.count == 0
 
     run(main)
 
