@@ -1,0 +1,174 @@
+"""What a provider's protocol is to the rest: a pure translation, without I/O.
+
+Values go in and bytes come out, and the other way round.  Every enum of a
+provider is open: a word that is not known here becomes `Finish.OTHER` or is
+passed over, and never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Protocol
+
+import attrs
+import msgspec
+
+from understudy.providers.sse import ServerEvent
+from understudy_protocols.chat import ModelReply, ModelRequest, StreamEvent
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.failures import ModelError
+
+
+class Structured(Enum):
+    """How a model can be held to a JSON schema."""
+
+    SCHEMA = "schema"
+    """The provider takes the schema and keeps to it."""
+    JSON = "json"
+    """The provider promises JSON, of whatever shape."""
+    PROMPT = "prompt"
+    """The schema can only be put into words."""
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What a model takes; a parameter that it refuses is never sent.
+
+    Args:
+      temperature: whether it takes one.
+      structured: how it can be held to a JSON schema.
+      tools: whether it can ask for tools.
+      images: whether it reads pictures.
+      files: whether it reads documents.
+      reasoning: whether it takes a reasoning effort.
+      seed: whether it takes a seed.
+      stop: whether it takes texts to stop at.
+      context_window: tokens that prompt and answer may have together; a count,
+        None if it is not known.
+      max_output: the most tokens that it can write; a count, None if not known.
+    """
+
+    temperature: bool = True
+    structured: Structured = Structured.SCHEMA
+    tools: bool = True
+    images: bool = True
+    files: bool = True
+    reasoning: bool = False
+    seed: bool = True
+    stop: bool = True
+    context_window: int | None = None
+    max_output: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("context_window", "max_output"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or value < 1):
+                raise ConfigError(f"{name} is {value!r}; give a count from 1")
+
+
+@attrs.frozen(kw_only=True)
+class WireSettings:
+    """How one model of a provider is asked.
+
+    Args:
+      model: the provider's name for it.
+      capabilities: what it takes.
+      max_tokens: the most tokens that it may write, unless the request says;
+        a count, None to leave it to the provider where that is possible.
+      version: the version of the protocol, where a provider has versions;
+        empty for the one that the codec was written for.
+      extra: further fields for the body of every request, as the provider
+        calls them.
+    """
+
+    model: str
+    capabilities: Capabilities = attrs.field(factory=Capabilities)
+    max_tokens: int | None = None
+    version: str = ""
+    extra: Mapping[str, object] = attrs.field(factory=dict[str, object])
+
+
+class WireRequest(msgspec.Struct, frozen=True):
+    """A request, ready to be sent with a key.
+
+    Args:
+      path: behind the base address, as ``/chat/completions``.
+      headers: all but the key and what HTTP itself needs.
+      body: JSON.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamReader(Protocol):
+    """Reads the events of one streamed answer."""
+
+    def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
+        """Return what *event* brings; `Finished` with the terminal one, once.
+
+        Raises:
+          ModelError: the provider says that it failed, or says what cannot be read.
+        """
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the terminal event has come: without it the answer is not whole."""
+        ...
+
+    def partial(self) -> ModelReply:
+        """Return what has come so far, with an estimate of what it cost if the
+        provider has not said."""
+        ...
+
+
+class Codec(Protocol):
+    """One provider's protocol."""
+
+    @property
+    def name(self) -> str:
+        """What configurations call it."""
+        ...
+
+    def authorization(self, key: str) -> Mapping[str, str]:
+        """Return the headers that carry *key*."""
+        ...
+
+    def encode(
+        self, request: ModelRequest, settings: WireSettings, *, stream: bool
+    ) -> WireRequest:
+        """Return *request* as the provider takes it.
+
+        Raises:
+          ModelError: cause BAD_REQUEST: the model cannot do what is asked, such
+            as read a picture.
+        """
+        ...
+
+    def decode(self, body: bytes) -> ModelReply:
+        """Return the answer in *body*, of a response with status 200.
+
+        Raises:
+          ModelError: the provider says that it failed (its cause), or it is no
+            answer (MALFORMED).
+        """
+        ...
+
+    def reader(self, request: ModelRequest) -> StreamReader:
+        """Return what reads the stream that answers *request*."""
+        ...
+
+    def failure(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> ModelError:
+        """Return what a response that is no success means.
+
+        From its status, codes and types, never from its words.
+
+        Args:
+          headers: by lower-case names.
+        """
+        ...
