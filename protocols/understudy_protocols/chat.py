@@ -165,6 +165,10 @@ class ModelRequest:
       stop: texts at which the model stops.
       seed: asks for the same answer again, where a provider can.
       tools: what the model may ask for.
+      tool_choice: ``auto``; ``none``; ``required``, for any of them; or the name
+        of one.
+      reasoning: how much to think first, as ``low``, ``medium``, ``high``; left
+        out for models that take no such word.
       key: the idempotency key of the logical call, the same for all attempts.
     """
 
@@ -178,6 +182,8 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    reasoning: str = ""
     key: str = ""
 
     @property
@@ -249,13 +255,19 @@ class TextDelta(msgspec.Struct, frozen=True):
     text: str
 
 
+class ReasoningDelta(msgspec.Struct, frozen=True):
+    """A piece of what the model thinks before it answers."""
+
+    text: str
+
+
 class Finished(msgspec.Struct, frozen=True):
     """The end of a stream, with the whole reply."""
 
     reply: ModelReply
 
 
-StreamEvent = TextDelta | Finished
+StreamEvent = TextDelta | ReasoningDelta | Finished
 
 
 # --------------------------------------------------------------------- price

@@ -126,6 +126,9 @@ class ModelError(StepError):
     Args:
       model: the name of the model that was asked; may be empty.
       code: the provider's own code or status, for people.
+      usage: what has been billed, or may have been; None if nobody can say, and
+        the worst case must be taken.
+      partial: the text that came before the answer broke off; may be empty.
     """
 
     def __init__(
@@ -136,11 +139,15 @@ class ModelError(StepError):
         retry_after: float | None = None,
         model: str = "",
         code: str = "",
+        usage: Usage | None = None,
+        partial: str = "",
     ) -> None:
         super().__init__(message, cause=cause, retry_after=retry_after)
-        self.args: tuple[object, ...] = (*self.args, model, code)
+        self.args: tuple[object, ...] = (*self.args, model, code, usage, partial)
         self.model = model
         self.code = code
+        self.usage = usage
+        self.partial = partial
 
 
 class Failure(msgspec.Struct, frozen=True):
