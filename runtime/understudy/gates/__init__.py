@@ -1,0 +1,1 @@
+"""What stands before a model: how many may ask it, how often, and when not at all."""
