@@ -18,6 +18,7 @@ from understudy_protocols.chat import (
     Price,
     ReasoningPart,
     TextPart,
+    Tool,
     ToolRequestPart,
     ToolResultPart,
 )
@@ -62,6 +63,14 @@ def test_the_schema_counts() -> None:
     schema = schema_of(list[int])
     request = ModelRequest(messages="x", output_schema=schema, max_tokens=5)
     assert worst(request).input_tokens >= bare + len(json.dumps(schema))
+
+
+def test_the_tools_count() -> None:
+    bare = worst(request_of(TextPart("x"))).input_tokens
+    tool = Tool("look_up", "Finds a team.", schema_of(list[int]))
+    request = ModelRequest(messages="x", tools=(tool, tool), max_tokens=5)
+    told = len("look_upFinds a team." + json.dumps(schema_of(list[int])))
+    assert worst(request).input_tokens >= bare + 2 * told
 
 
 @pytest.mark.parametrize("part", [ImagePart(url="u"), FilePart(data=b"%PDF")])

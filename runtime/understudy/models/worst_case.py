@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import attrs
 
@@ -58,7 +59,7 @@ def worst_case(
         )
     usage = Usage(
         calls=1,
-        input_tokens=_most_read(request),
+        input_tokens=most_read(request),
         output_tokens=request.max_tokens or 0,
     )
     return attrs.evolve(usage, cost_micros=price.cost(usage))
@@ -80,17 +81,31 @@ def _boundless(request: ModelRequest) -> str:
     return ""
 
 
-def _most_read(request: ModelRequest) -> int:
-    """Return the most tokens that *request* can be: no token is less than a byte."""
+def most_read(request: ModelRequest) -> int:
+    """Return the most tokens that *request* can be: no token is less than a byte.
+
+    Pictures and files do not count: nobody can say how many tokens they are.
+    """
     read = sum(
-        MESSAGE_OVERHEAD + sum(_size(text) for text in _texts(part))
+        MESSAGE_OVERHEAD + sum(size(text) for text in _texts(part))
         for message in request.messages
         for part in message.parts or (TextPart(""),)
     )
+    for tool in request.tools:
+        read += _described(tool.name, tool.parameters) + size(tool.description)
     if request.output_schema is None:
         return read
-    schema = json.dumps(request.output_schema, default=dict)
-    return read + _size(schema) + _size(request.output_name) + MESSAGE_OVERHEAD
+    return read + _described(request.output_name, request.output_schema)
+
+
+def size(text: str) -> int:
+    """Return the most tokens that *text* can be; a count."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _described(name: str, schema: Mapping[str, object]) -> int:
+    written = json.dumps(schema, default=dict)
+    return size(name) + size(written) + MESSAGE_OVERHEAD
 
 
 def _texts(part: Part) -> tuple[str, ...]:
@@ -102,7 +117,3 @@ def _texts(part: Part) -> tuple[str, ...]:
     if isinstance(part, ToolRequestPart):
         return (part.id, part.name, part.arguments)
     return (part.text,) if isinstance(part, TextPart) else (part.id, part.text)
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))

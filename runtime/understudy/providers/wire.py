@@ -8,6 +8,7 @@ passed over, and never an error.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
@@ -34,6 +35,10 @@ class Structured(Enum):
 @attrs.frozen(kw_only=True)
 class Capabilities:
     """What a model takes; a parameter that it refuses is never sent.
+
+    A wish that it cannot be told (temperature, seed, reasoning) is left out; a
+    request that would mean something else without it (a picture, a tool, a text
+    to stop at) is refused.
 
     Args:
       temperature: whether it takes one.
@@ -76,15 +81,19 @@ class WireSettings:
       capabilities: what it takes.
       max_tokens: the most tokens that it may write, unless the request says;
         a count, None to leave it to the provider where that is possible.
+      max_tokens_name: what the provider calls that bound, where it copies a
+        protocol but for this; empty for the protocol's own name.
       version: the version of the protocol, where a provider has versions;
         empty for the one that the codec was written for.
       extra: further fields for the body of every request, as the provider
-        calls them.
+        calls them.  They go before what the codec would send; None takes a
+        field out.
     """
 
     model: str
     capabilities: Capabilities = attrs.field(factory=Capabilities)
     max_tokens: int | None = None
+    max_tokens_name: str = ""
     version: str = ""
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object])
 
@@ -109,8 +118,11 @@ class StreamReader(Protocol):
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """Return what *event* brings; `Finished` with the terminal one, once.
 
+        What comes after the terminal event is passed over.
+
         Raises:
-          ModelError: the provider says that it failed, or says what cannot be read.
+          ModelError: the provider says that it failed, or says what cannot be
+            read; with what came before, and what that cost.
         """
         ...
 
@@ -119,9 +131,23 @@ class StreamReader(Protocol):
         """Whether the terminal event has come: without it the answer is not whole."""
         ...
 
+    def end(self) -> Sequence[StreamEvent]:
+        """Return what the end of the body brings, if that is the end of the answer.
+
+        To be called when the body has ended as HTTP says that it should, whether
+        or not the terminal event has come.
+
+        Raises:
+          ModelError: cause TRANSPORT: the answer is not whole.
+        """
+        ...
+
     def partial(self) -> ModelReply:
-        """Return what has come so far, with an estimate of what it cost if the
-        provider has not said."""
+        """Return what has come so far, and what that cost.
+
+        It is never complete: its finish is FAILED, and it asks for no tools.  Where
+        the provider has not said what it cost, that is the most it can have been.
+        """
         ...
 
 
@@ -148,8 +174,13 @@ class Codec(Protocol):
         """
         ...
 
-    def decode(self, body: bytes) -> ModelReply:
+    def decode(
+        self, body: bytes, request: ModelRequest, settings: WireSettings
+    ) -> ModelReply:
         """Return the answer in *body*, of a response with status 200.
+
+        Args:
+          request: what was asked: says what the answer cost if *body* does not.
 
         Raises:
           ModelError: the provider says that it failed (its cause), or it is no
@@ -157,12 +188,12 @@ class Codec(Protocol):
         """
         ...
 
-    def reader(self, request: ModelRequest) -> StreamReader:
+    def reader(self, request: ModelRequest, settings: WireSettings) -> StreamReader:
         """Return what reads the stream that answers *request*."""
         ...
 
     def failure(
-        self, status: int, headers: Mapping[str, str], body: bytes
+        self, status: int, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> ModelError:
         """Return what a response that is no success means.
 
@@ -170,5 +201,6 @@ class Codec(Protocol):
 
         Args:
           headers: by lower-case names.
+          now: with a time zone.
         """
         ...
