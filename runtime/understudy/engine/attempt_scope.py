@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Protocol, cast
 
 import attrs
@@ -162,6 +163,11 @@ class AttemptScope:
         return self._models
 
     @property
+    def priority(self) -> int:
+        """The run's: higher ones get a free slot first."""
+        return self._message.strand.run.priority
+
+    @property
     def time_left(self) -> float:
         """Until `deadline`; seconds."""
         return self.deadline - self.now()
@@ -219,6 +225,12 @@ class AttemptScope:
 
     async def wait(self, delay: float, why: str) -> None:
         """Wait with the permit given back."""
+        async with self.waiting(f"{why}, {delay:.3g} s"):
+            await trio.sleep(delay)
+
+    @asynccontextmanager
+    async def waiting(self, why: str) -> AsyncGenerator[None]:
+        """Give the permit back for the length of a block."""
         self._check()
         flow = self._op.flow
         if flow.observers:
@@ -226,19 +238,19 @@ class AttemptScope:
                 "waiting",
                 self._message.strand,
                 path=self._op.path,
-                detail=f"{why}, {delay:.3g} s",
+                detail=why,
             )
         worker = self._worker
         self.request_begins()
         if self._outside == 1:
             worker.lend_permit()
         try:
-            await trio.sleep(delay)
+            yield
             await worker.regain_permit()
-        except trio.Cancelled:
+        except BaseException:
             if worker.slot.fired is None:
-                # A scope of the step's own ended the wait: the step goes on, and
-                # not without a permit.
+                # A scope of the step's own ended the wait, or what was waited for
+                # failed: the step goes on, and not without a permit.
                 with worker.slot.shield():
                     await worker.regain_permit()
             raise
@@ -258,6 +270,11 @@ class AttemptScope:
             self._emit(value)
         else:
             trio.from_thread.run_sync(self._emit, value)
+
+    async def show(self, value: object) -> None:
+        """Show *value* to those who watch the run; always a checkpoint."""
+        self._emit(value)
+        await trio.lowlevel.checkpoint()
 
     def _emit(self, value: object) -> None:
         self._check()

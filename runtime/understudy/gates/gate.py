@@ -49,11 +49,13 @@ class Limits:
       requests_per_minute: a count.
       tokens_per_minute: read and written together; a count.
       max_concurrent: requests under way at once; a count.
+      longest_wait: no request waits longer to be sent; seconds.
     """
 
     requests_per_minute: float = math.inf
     tokens_per_minute: float = math.inf
     max_concurrent: int = 64
+    longest_wait: float = 30.0
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -179,6 +181,7 @@ class Gate:
     ) -> None:
         self.name = name
         self.account = account
+        self.longest_wait = limits.longest_wait
         self._host = host
         self._key = key
         self._model = Lock(Cause.OVERLOADED)

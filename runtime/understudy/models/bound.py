@@ -8,15 +8,15 @@ back to the model with the validator's words; that has a count of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, Protocol, TypeVar, overload
+from typing import Generic, TypeVar, overload
 
 import attrs
 import msgspec
-import trio
 
-from understudy.budgets import Hold
+from understudy.models.asking import Asking
+from understudy.models.call_scope import CallScope
+from understudy.models.gated import GatedModel
 from understudy.models.structured import decode, schema_of
-from understudy.models.worst_case import worst_case
 from understudy_protocols.chat import (
     Message,
     Model,
@@ -26,93 +26,15 @@ from understudy_protocols.chat import (
     as_messages,
 )
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.failures import (
-    Cause,
-    Failure,
-    ModelError,
-    StepError,
-    classify,
-)
-from understudy_protocols.retry import Retry, RetryConfig, decide
-from understudy_protocols.usage import NO_USAGE, Usage
+from understudy_protocols.failures import Failure, ModelError
+from understudy_protocols.retry import Retry, decide
+from understudy_protocols.usage import NO_USAGE
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT_REPAIRS = 2
 """How often a model is asked to mend one reply."""
-
-
-_MAYBE_BILLED = frozenset(
-    {Cause.TRANSPORT, Cause.TIMEOUT, Cause.SERVER, Cause.CONFLICT}
-)
-"""Failures after which the provider may have done, and billed, the work."""
-
-
-class CallScope(Protocol):
-    """The attempt around a call: what it may use, and what it has to know."""
-
-    number: int
-
-    @property
-    def retry(self) -> RetryConfig:
-        """The step's retry rules."""
-        ...
-
-    @property
-    def time_left(self) -> float:
-        """Until the nearest deadline around the attempt; seconds."""
-        ...
-
-    def now(self) -> float:
-        """The runtime's clock; seconds."""
-        ...
-
-    def jitter(self) -> float:
-        """A number from 0 to 1, from the runtime's random source."""
-        ...
-
-    def call_key(self) -> str:
-        """An idempotency key for one logical call."""
-        ...
-
-    def request_begins(self) -> None:
-        """From here on the request has a bound of its own."""
-        ...
-
-    def request_ends(self) -> None:
-        """From here on the step's own code is bounded again."""
-        ...
-
-    async def wait(self, delay: float, why: str) -> None:
-        """Wait *delay* seconds, and let other messages pass meanwhile."""
-        ...
-
-    def reserve(self, worst: Usage) -> Hold:
-        """Put the worst case aside; BudgetExceededError if it could pass a cap."""
-        ...
-
-    @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap."""
-        ...
-
-    @property
-    def tokens_capped(self) -> bool:
-        """Whether tokens have a cap."""
-        ...
-
-    def settle(self, hold: Hold, used: Usage) -> None:
-        """Count what a call used in place of what was put aside for it, once."""
-        ...
-
-    def failed_in_place(self, failure: Failure, started: float, usage: Usage) -> None:
-        """Record an attempt that failed within the step's function."""
-        ...
-
-    def final(self, error: BaseException) -> None:
-        """Take note that *error* is the last word of a call."""
-        ...
 
 
 class Completion(msgspec.Struct, Generic[T_co], frozen=True):
@@ -132,13 +54,22 @@ class Completion(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 class BoundModel:
-    """One model, bound to one attempt."""
+    """One model, bound to one attempt.
 
-    __slots__ = ("_model", "_scope")
+    Args:
+      model: the one to ask.
+      scope: the attempt.
+      others: those that may stand in for it, in order.
+    """
 
-    def __init__(self, model: Model, scope: CallScope) -> None:
+    __slots__ = ("_model", "_others", "_scope")
+
+    def __init__(
+        self, model: Model, scope: CallScope, others: tuple[Model, ...] = ()
+    ) -> None:
         self._model = model
         self._scope = scope
+        self._others = others
 
     @property
     def name(self) -> str:
@@ -153,6 +84,8 @@ class BoundModel:
         output: type[T],
         max_tokens: int | None = ...,
         temperature: float | None = ...,
+        reasoning: str = ...,
+        stream: bool = ...,
         max_repairs: int = ...,
     ) -> Completion[T]: ...
     @overload
@@ -162,6 +95,8 @@ class BoundModel:
         *,
         max_tokens: int | None = ...,
         temperature: float | None = ...,
+        reasoning: str = ...,
+        stream: bool = ...,
     ) -> Completion[str]: ...
     async def complete(
         self,
@@ -170,6 +105,8 @@ class BoundModel:
         output: type[object] | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
+        reasoning: str = "",
+        stream: bool = False,
         max_repairs: int = DEFAULT_REPAIRS,
     ) -> Completion[object]:
         """Ask the model, and see to it that its answer can be used.
@@ -179,6 +116,9 @@ class BoundModel:
           output: the type of the value; the model is shown its schema.
           max_tokens: the most the model may write; needed under a cap on tokens,
             and under one on money unless what the model writes costs nothing.
+          reasoning: how much it should think first; see `ModelRequest`.
+          stream: show the pieces of the answer, as `ModelDelta`, to those who
+            watch the run; a piece that turns out void is followed by `Restarted`.
           max_repairs: how often the model may mend a reply of the wrong shape.
 
         Cancellation: the request is given up; it stays charged at its worst.
@@ -197,12 +137,14 @@ class BoundModel:
             output_name=getattr(output, "__name__", "answer"),
             max_tokens=max_tokens,
             temperature=temperature,
+            reasoning=reasoning,
         )
         request = attrs.evolve(base, key=self._scope.call_key())
+        asking = Asking((self._model, *self._others), self._scope, shown=stream)
         repairs = 0
         while True:
             started = self._scope.now()
-            reply = await self._answered(request)
+            reply = await asking.answer(request)
             if output is None:
                 return Completion(reply.text, reply, repairs, mended=False)
             read = _read(reply, output)
@@ -212,84 +154,16 @@ class BoundModel:
                 repairs += 1
                 messages = _asking_to_mend(base.messages, reply, read)
             else:
-                await self._go_on_after(read, started, NO_USAGE)
+                await self._once_more(read, started)
                 repairs = 0
                 messages = base.messages
             request = attrs.evolve(base, messages=messages, key=self._scope.call_key())
 
-    async def _answered(self, request: ModelRequest) -> ModelReply:
-        """Return a complete reply, having tried again where that can help."""
-        while True:
-            started = self._scope.now()
-            hold = self._reserved(request, started)
-            answer = await self._once(request, hold)
-            if isinstance(answer, ModelReply):
-                return answer
-            error, usage = answer
-            await self._go_on_after(error, started, usage)
-
-    def _reserved(self, request: ModelRequest, started: float) -> Hold:
-        """Put the worst case of *request* aside; a refusal is final."""
-        scope = self._scope
-        try:
-            worst = worst_case(
-                self._model,
-                request,
-                capped=scope.capped,
-                tokens_capped=scope.tokens_capped,
-            )
-            return scope.reserve(worst)
-        except StepError as error:
-            failure = Failure.from_error(error, where=self.name)
-            scope.failed_in_place(failure, started, NO_USAGE)
-            scope.final(error)
-            raise
-
-    async def _once(
-        self, request: ModelRequest, hold: Hold
-    ) -> ModelReply | tuple[StepError, Usage]:
-        """Send one request, and settle what it used, whatever happens."""
-        scope = self._scope
-        # Whoever is cut off does not know whether it was billed: the worst counts.
-        used = attrs.evolve(hold.worst, estimated=True)
-        error: StepError
-        scope.request_begins()
-        try:
-            with trio.move_on_after(scope.retry.timeout_seconds):
-                reply = await self._model.complete(request)
-                used = self._priced(reply.usage)
-                cause = reply.finish.cause
-                if cause is None:
-                    return reply
-                error = ModelError(
-                    f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
-                    cause=cause,
-                    model=self.name,
-                )
-                return error, used
-            error = ModelError(
-                f"no answer within {scope.retry.timeout_seconds:g} s",
-                cause=Cause.TIMEOUT,
-                model=self.name,
-            )
-        except StepError as raised:
-            error = raised
-            if raised.cause not in _MAYBE_BILLED:
-                used = Usage(calls=1)
-        except Exception as raised:  # noqa: BLE001 - whatever an adapter lets out
-            error = _as_model_error(raised, self.name)
-        finally:
-            scope.request_ends()
-            scope.settle(hold, used)
-        return error, used
-
-    async def _go_on_after(
-        self, error: StepError, started: float, usage: Usage
-    ) -> None:
-        """Wait before the next attempt, or raise *error* for good."""
+    async def _once_more(self, error: ModelError, started: float) -> None:
+        """Count an attempt whose reply could not be mended; wait, or raise *error*."""
         scope = self._scope
         failure = Failure.from_error(error, where=self.name)
-        scope.failed_in_place(failure, started, usage)
+        scope.failed_in_place(failure, started, NO_USAGE)
         decision = decide(scope.retry, scope.number, failure, scope.jitter())
         if not isinstance(decision, Retry) or decision.delay >= scope.time_left:
             scope.final(error)
@@ -297,26 +171,6 @@ class BoundModel:
         scope.number += 1
         if decision.delay > 0:
             await scope.wait(decision.delay, f"{failure.cause.value}: backoff")
-
-    def _priced(self, usage: Usage) -> Usage:
-        """Return *usage* as one call with its price."""
-        counted = attrs.evolve(usage, calls=max(usage.calls, 1))
-        if counted.cost_micros:
-            return counted
-        return attrs.evolve(counted, cost_micros=self._model.price.cost(counted))
-
-
-def _as_model_error(raised: Exception, model: str) -> ModelError:
-    """Return what *raised* is, to those who retry and record model calls."""
-    seen = Failure.from_error(raised)
-    error = ModelError(
-        f"the model raised {seen.error_type}: {seen.message}",
-        cause=classify(raised),
-        retry_after=seen.retry_after,
-        model=model,
-    )
-    error.__cause__ = raised
-    return error
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -363,15 +217,19 @@ class BoundModels(Mapping[str, BoundModel]):
         Raises:
           ConfigError: there is none of that name; says which there are.
         """
+        model = self._model(name)
+        others = model.fallbacks if isinstance(model, GatedModel) else ()
+        return BoundModel(model, self._scope, tuple(map(self._model, others)))
+
+    def _model(self, name: str) -> Model:
         try:
-            model = self._models[name]
+            return self._models[name]
         except KeyError:
             there = ", ".join(map(repr, self._models)) or "none at all"
             raise ConfigError(
                 f"there is no model {name!r} in this runtime, but {there}; "
                 "give it to Runtime(models=...)"
             ) from None
-        return BoundModel(model, self._scope)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)

@@ -1,0 +1,337 @@
+"""One logical call: from a request to the reply that counts, or the last word.
+
+Between the two lie gates, attempts, waits, other models that stand in, and a
+second request when the first is late.  What each attempt used is settled on
+every way out, and each gate hears what came of the requests that it let in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import msgspec
+import trio
+
+from understudy.budgets import Hold
+from understudy.gates.gate import Need, Ticket
+from understudy.models.call_scope import CallScope
+from understudy.models.gated import GatedModel
+from understudy.models.hedge import hedged
+from understudy.models.next_try import Again, Instead, next_try
+from understudy.models.settling import billed, need_of, priced
+from understudy.models.worst_case import worst_case
+from understudy_protocols.chat import (
+    Finished,
+    Model,
+    ModelReply,
+    ModelRequest,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+)
+from understudy_protocols.failures import (
+    Cause,
+    Failure,
+    ModelError,
+    StepError,
+    classify,
+)
+from understudy_protocols.usage import NO_USAGE, Usage
+
+
+class ModelDelta(msgspec.Struct, frozen=True):
+    """A piece of a model's answer, as those who watch a run are shown it.
+
+    Args:
+      seq: its number within the call, from 1; a piece missed is a gap.
+      text: the piece.
+      reasoning: whether it is what the model thinks, and not its answer.
+    """
+
+    seq: int
+    text: str
+    reasoning: bool = False
+
+
+class Restarted(msgspec.Struct, frozen=True):
+    """What was shown of a model's answer is void: it is asked again."""
+
+    reason: str
+
+
+class _Shut(msgspec.Struct, frozen=True):
+    """A gate lets a request in too late."""
+
+    error: ModelError
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    """A request was sent, and there is no reply that can be used."""
+
+    error: StepError
+    usage: Usage
+
+
+class Asking:
+    """One logical call.
+
+    Args:
+      models: the one to ask, then those that can stand in for it.
+      scope: the attempt around the call.
+      shown: whether its pieces are shown as they come.
+    """
+
+    def __init__(
+        self, models: Sequence[Model], scope: CallScope, *, shown: bool = False
+    ) -> None:
+        self._chain = list(models)
+        self._scope = scope
+        self._shown = shown
+        self._pieces = 0
+
+    async def answer(self, request: ModelRequest) -> ModelReply:
+        """Return a reply that can be used, having done what can be done for one.
+
+        Raises:
+          ModelError, BudgetExceededError: the last word.
+        """
+        while True:
+            model = self._chain[0]
+            asked = _complete(request, model)
+            started = self._scope.now()
+            hold = self._reserved(model, asked, started)
+            if hold is None:
+                continue
+            outcome = await self._once(model, asked, hold)
+            if isinstance(outcome, ModelReply):
+                return outcome
+            if isinstance(outcome, _Shut):
+                self._stand_in(request, outcome.error, started)
+            else:
+                await self._go_on_after(request, outcome, started)
+
+    def _reserved(
+        self, model: Model, request: ModelRequest, started: float
+    ) -> Hold | None:
+        """Put the worst case aside; None if another model is to be asked instead."""
+        scope = self._scope
+        try:
+            return scope.reserve(
+                worst_case(
+                    model,
+                    request,
+                    capped=scope.capped,
+                    tokens_capped=scope.tokens_capped,
+                )
+            )
+        except StepError as error:
+            self._stand_in(request, error, started)
+            return None
+
+    # One request
+
+    async def _once(
+        self, model: Model, request: ModelRequest, hold: Hold
+    ) -> ModelReply | _Shut | _Failed:
+        """Enter the gate, send the request, and settle what came of it."""
+        if not isinstance(model, GatedModel):
+            return await self._sent(model, request, hold)
+        need = need_of(request)
+        try:
+            ticket = await self._entered(model, need)
+        except ModelError as error:
+            self._scope.settle(hold, NO_USAGE)
+            return _Shut(error)
+        except BaseException:
+            self._scope.settle(hold, NO_USAGE)
+            raise
+        try:
+            outcome = await self._sent(model, request, hold)
+            _tell(ticket, outcome)
+            return outcome
+        finally:
+            ticket.gate.given_up(ticket)  # nothing happens if it has been told
+
+    async def _entered(self, model: GatedModel, need: Need) -> Ticket:
+        scope, gate = self._scope, model.gate
+        gate.account.retries.asked()
+        latest = scope.now() + min(scope.time_left, gate.longest_wait)
+        if gate.would_wait(need) == 0:
+            return await gate.enter(need, latest=latest, priority=scope.priority)
+        why = gate.blocked()
+        ticket: Ticket | None = None
+        try:
+            async with scope.waiting(
+                f"the gate of {model.name}: {'its turn' if why is None else why.why}"
+            ):
+                ticket = await gate.enter(need, latest=latest, priority=scope.priority)
+        except BaseException:
+            if ticket is not None:  # cut while it took its permit back
+                gate.given_up(ticket)
+            raise
+        return ticket
+
+    async def _sent(
+        self, model: Model, request: ModelRequest, hold: Hold
+    ) -> ModelReply | _Failed:
+        """Send one request, and settle what it used, whatever happens."""
+        scope = self._scope
+        # Whoever is cut off does not know whether it was billed: the worst counts.
+        used = attrs.evolve(hold.worst, estimated=True)
+        error: StepError
+        scope.request_begins()
+        try:
+            with trio.move_on_after(scope.retry.timeout_seconds):
+                reply = await self._asked(model, request)
+                used = priced(model, reply.usage)
+                cause = reply.finish.cause
+                if cause is None:
+                    return reply
+                error = ModelError(
+                    f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
+                    cause=cause,
+                    model=model.name,
+                    partial=reply.text,
+                )
+                return _Failed(error, used)
+            error = ModelError(
+                f"no answer within {scope.retry.timeout_seconds:g} s",
+                cause=Cause.TIMEOUT,
+                model=model.name,
+            )
+        except StepError as raised:
+            error = raised
+            used = billed(model, raised, used)
+        except Exception as raised:  # noqa: BLE001 - whatever an adapter lets out
+            error = _as_model_error(raised, model.name)
+        finally:
+            scope.request_ends()
+            scope.settle(hold, used)
+        return _Failed(error, used)
+
+    async def _asked(self, model: Model, request: ModelRequest) -> ModelReply:
+        if self._shown:
+            return await self._streamed(model, request)
+        if isinstance(model, GatedModel) and model.hedge_after is not None:
+            return await hedged(model, request, self._scope, model.hedge_after)
+        return await model.complete(request)
+
+    async def _streamed(self, model: Model, request: ModelRequest) -> ModelReply:
+        events = model.stream(request)
+        try:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event.reply
+                await self._show(event)
+        finally:
+            # Left in the middle, a generator would close its socket some day.
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+        raise ModelError(
+            "the stream ended before the answer did",
+            cause=Cause.TRANSPORT,
+            model=model.name,
+        )
+
+    async def _show(self, event: StreamEvent) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self._pieces += 1
+            reasoning = isinstance(event, ReasoningDelta)
+            await self._scope.show(ModelDelta(self._pieces, event.text, reasoning))
+
+    # What follows a failure
+
+    async def _go_on_after(
+        self, request: ModelRequest, failed: _Failed, started: float
+    ) -> None:
+        """Wait, or turn to another model, or raise the error for good."""
+        scope, model, error = self._scope, self._chain[0], failed.error
+        failure = Failure.from_error(error, where=model.name)
+        scope.failed_in_place(failure, started, failed.usage)
+        gate = model.gate if isinstance(model, GatedModel) else None
+        retries = None if gate is None else gate.account.retries
+        follows = next_try(
+            scope.retry,
+            scope.number,
+            failure,
+            scope.jitter(),
+            time_left=scope.time_left,
+            longest_wait=math.inf if gate is None else gate.longest_wait,
+            retries_left=retries is None or retries.left >= 1,
+            another=self._another(request) is not None,
+        )
+        if not isinstance(follows, Again | Instead):
+            scope.final(error)
+            raise error
+        scope.number += 1
+        if self._pieces:
+            await scope.show(Restarted(failure.cause.value))
+        if isinstance(follows, Instead):
+            self._turn_to_another(request)
+            return
+        if retries is not None:
+            retries.take()
+        if follows.delay > 0:
+            await scope.wait(follows.delay, f"{failure.cause.value}: backoff")
+
+    def _stand_in(
+        self, request: ModelRequest, error: StepError, started: float
+    ) -> None:
+        """Turn to another model for a request that was not sent, or raise *error*."""
+        if self._another(request) is not None:
+            self._turn_to_another(request)
+            return
+        failure = Failure.from_error(error, where=self._chain[0].name)
+        self._scope.failed_in_place(failure, started, NO_USAGE)
+        self._scope.final(error)
+        raise error
+
+    def _another(self, request: ModelRequest) -> int | None:
+        """Return which model of the chain can stand in; None if none can."""
+        for place, model in enumerate(self._chain[1:], start=1):
+            if not isinstance(model, GatedModel):
+                return place
+            wait = model.gate.would_wait(need_of(_complete(request, model)))
+            known = wait if wait < math.inf else 0.0  # it may get a slot soon
+            if model.can(request) and known < self._scope.time_left:
+                return place
+        return None
+
+    def _turn_to_another(self, request: ModelRequest) -> None:
+        place = self._another(request)
+        assert place is not None, "the caller has seen that there is one"
+        del self._chain[:place]
+
+
+def _complete(request: ModelRequest, model: Model) -> ModelRequest:
+    """Return *request* with the most tokens that *model* is configured to write."""
+    most = model.max_tokens if isinstance(model, GatedModel) else None
+    if request.max_tokens is not None or most is None:
+        return request
+    return attrs.evolve(request, max_tokens=most)
+
+
+def _tell(ticket: Ticket, outcome: ModelReply | _Failed) -> None:
+    """Let the gate know what came of a request."""
+    if isinstance(outcome, ModelReply):
+        ticket.gate.succeeded(ticket, outcome.usage.tokens)
+    else:
+        error = outcome.error
+        used = outcome.usage.tokens
+        ticket.gate.failed(ticket, error.cause, error.retry_after, used)
+
+
+def _as_model_error(raised: Exception, model: str) -> ModelError:
+    """Return what *raised* is, to those who retry and record model calls."""
+    seen = Failure.from_error(raised)
+    error = ModelError(
+        f"the model raised {seen.error_type}: {seen.message}",
+        cause=classify(raised),
+        retry_after=seen.retry_after,
+        model=model,
+    )
+    error.__cause__ = raised
+    return error

@@ -1,0 +1,58 @@
+"""A model with a gate before it, and what is done when the gate is shut."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import AsyncIterator
+
+from understudy.gates.gate import Gate
+from understudy_protocols.chat import ModelReply, ModelRequest, Price, StreamEvent
+from understudy_protocols.supervision import ChildSpec
+
+
+class GatedModel(abc.ABC):
+    """A `Model` that is asked only through its gate.
+
+    Whoever asks it enters the gate first and says to it what came of the request;
+    within a runtime that is done by `BoundModel`.
+
+    Attributes:
+      name: what results and errors call it.
+      price: what it costs.
+      gate: who may ask it now.
+      fallbacks: the names of the models to ask when it cannot answer, in order.
+      hedge_after: send a second request when an answer has taken so long, and
+        take the first that comes; seconds, None for never.
+      max_tokens: the most tokens that it may write when the request does not
+        say; a count, None if the provider decides.
+      context_window: tokens that prompt and answer may have together; a count,
+        None if it is not known.
+    """
+
+    name: str
+    price: Price
+    gate: Gate
+    fallbacks: tuple[str, ...] = ()
+    hedge_after: float | None = None
+    max_tokens: int | None = None
+    context_window: int | None = None
+
+    @abc.abstractmethod
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """See `Model.complete`."""
+
+    @abc.abstractmethod
+    def stream(self, request: ModelRequest) -> AsyncIterator[StreamEvent]:
+        """See `Model.stream`."""
+
+    @abc.abstractmethod
+    def can(self, request: ModelRequest) -> bool:
+        """Whether it is made for such a request: its parts, tools, and length."""
+
+    @property
+    @abc.abstractmethod
+    def services(self) -> tuple[ChildSpec, ...]:
+        """The actors that it needs, such as the one that holds its connections.
+
+        Models that share one give a spec of the same id.
+        """

@@ -1,0 +1,37 @@
+"""What a request is taken to use before it is sent, and what it has used after."""
+
+from __future__ import annotations
+
+import attrs
+
+from understudy.gates.gate import Need
+from understudy.models.replies import estimated_tokens
+from understudy_protocols.chat import Model, ModelRequest
+from understudy_protocols.failures import Cause, ModelError, StepError
+from understudy_protocols.usage import Usage
+
+_MAYBE_BILLED = frozenset(
+    {Cause.TRANSPORT, Cause.TIMEOUT, Cause.SERVER, Cause.CONFLICT}
+)
+"""Failures after which the provider may have done, and billed, the work."""
+
+
+def need_of(request: ModelRequest) -> Need:
+    """Return about what *request* takes of a rate limit: nobody knows it exactly."""
+    return Need(estimated_tokens(request.text) + (request.max_tokens or 0))
+
+
+def billed(model: Model, error: StepError, worst: Usage) -> Usage:
+    """Return what a failed request has been billed, as far as one can say."""
+    said = error.usage if isinstance(error, ModelError) else None
+    if said is not None:
+        return priced(model, said) if said.calls else said
+    return worst if error.cause in _MAYBE_BILLED else Usage(calls=1)
+
+
+def priced(model: Model, usage: Usage) -> Usage:
+    """Return *usage* as one call with its price."""
+    counted = attrs.evolve(usage, calls=max(usage.calls, 1))
+    if counted.cost_micros:
+        return counted
+    return attrs.evolve(counted, cost_micros=model.price.cost(counted))

@@ -1,0 +1,218 @@
+"""A model behind HTTP: a protocol, a connection, a key, and a gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import UTC, datetime
+
+import attrs
+
+from understudy.gates.gate import Gate
+from understudy.models.gated import GatedModel
+from understudy.models.replies import estimated_tokens
+from understudy.providers.http import Client, Response, Streaming
+from understudy.providers.ratelimits import read_rate_limits
+from understudy.providers.secret import Secret
+from understudy.providers.sse import EventReader, EventTooLargeError
+from understudy.providers.wire import Codec, StreamReader, WireSettings
+from understudy_protocols.chat import (
+    FilePart,
+    Finished,
+    ImagePart,
+    ModelReply,
+    ModelRequest,
+    Price,
+    StreamEvent,
+)
+from understudy_protocols.failures import Cause, ModelError
+from understudy_protocols.supervision import ChildSpec, Life
+
+_FREE = Price()
+
+
+class HttpModel(GatedModel):
+    """A model that a provider serves.
+
+    Args:
+      name: what results and errors call it.
+      codec: the provider's protocol.
+      settings: how the model is asked.
+      client: the connections to the provider; shared by models of one address.
+      key: what the provider knows us by.
+      gate: what stands before it.
+      price: what it costs.
+      fallbacks, hedge_after: see `GatedModel`.
+      idempotency_header: the header that carries `ModelRequest.key`, for
+        providers that take one; empty for none.
+      utcnow: the wall clock, which providers' dates are compared with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        codec: Codec,
+        settings: WireSettings,
+        *,
+        client: Client,
+        key: Secret,
+        gate: Gate,
+        price: Price = _FREE,
+        fallbacks: tuple[str, ...] = (),
+        hedge_after: float | None = None,
+        idempotency_header: str = "",
+        utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.price = price
+        self.gate = gate
+        self.fallbacks = fallbacks
+        self.hedge_after = hedge_after
+        self.max_tokens = settings.max_tokens
+        self.context_window = settings.capabilities.context_window
+        self.client = client
+        self.key = key
+        self._codec = codec
+        self._settings = settings
+        self._idempotency_header = idempotency_header
+        self._utcnow = utcnow
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer *request*.
+
+        Cancellation: the connection is closed; the request may be billed.
+        Raises:
+          ModelError: there is no answer, or no whole one.
+        """
+        try:
+            wire = self._codec.encode(request, self._settings, stream=False)
+            answer = await self.client.send(wire, self._headers(request))
+            self._hear(answer.headers)
+            if not 200 <= answer.status < 300:
+                raise self._failure(answer, answer.body)
+            return self._codec.decode(answer.body, request, self._settings)
+        except ModelError as error:
+            raise self._ours(error) from error
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent]:
+        """Answer *request* piece by piece; close it to give the answer up.
+
+        Cancellation: as of `complete`; what was handed over stays so.
+        Raises:
+          ModelError: there is no answer, or it broke off: then ``partial`` has
+            what came, and ``usage`` an estimate of what it cost.
+        """
+        try:
+            wire = self._codec.encode(request, self._settings, stream=True)
+            async with self.client.stream(wire, self._headers(request)) as answer:
+                self._hear(answer.headers)
+                if not 200 <= answer.status < 300:
+                    body = await answer.read()
+                    raise self._failure(answer, body)
+                if _is_json(answer.headers):  # it does not stream, whatever was asked
+                    whole = await answer.read()
+                    yield Finished(self._codec.decode(whole, request, self._settings))
+                    return
+                reader = self._codec.reader(request, self._settings)
+                async for event in _events(answer, reader):
+                    yield event
+        except ModelError as error:
+            raise self._ours(error) from error
+
+    def can(self, request: ModelRequest) -> bool:
+        """Whether it is made for such a request: its parts, tools, and length."""
+        able = self._settings.capabilities
+        parts = [part for message in request.messages for part in message.parts]
+        if request.tools and not able.tools:
+            return False
+        if not able.images and any(isinstance(part, ImagePart) for part in parts):
+            return False
+        if not able.files and any(isinstance(part, FilePart) for part in parts):
+            return False
+        wanted = request.max_tokens or self.max_tokens or 0
+        if able.max_output is not None and wanted > able.max_output:
+            return False
+        window = able.context_window
+        return window is None or estimated_tokens(request.text) + wanted <= window
+
+    @property
+    def services(self) -> tuple[ChildSpec, ...]:
+        """The actor that holds its connections open."""
+        client = self.client
+
+        async def hold(life: Life) -> None:
+            async with client:
+                life.ready()
+                await life.wait_stop()
+
+        return (ChildSpec(client.base_url.replace("/", "|"), hold),)
+
+    def _failure(self, answer: Response | Streaming, body: bytes) -> ModelError:
+        now = self._utcnow()
+        return self._codec.failure(answer.status, answer.headers, body, now)
+
+    def _headers(self, request: ModelRequest) -> Mapping[str, str]:
+        headers = dict(self._codec.authorization(self.key.reveal()))
+        if self._idempotency_header and request.key:
+            headers[self._idempotency_header] = request.key
+        return headers
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        said = read_rate_limits(headers, self._utcnow())
+        if said is not None:
+            self.gate.heard(
+                said.requests_left,
+                said.requests_limit,
+                said.tokens_left,
+                said.tokens_limit,
+            )
+
+    def _ours(self, error: ModelError) -> ModelError:
+        """Return *error* under the name of this model."""
+        return ModelError(
+            error.message,
+            cause=error.cause,
+            retry_after=error.retry_after,
+            model=self.name,
+            code=error.code,
+            usage=error.usage,
+            partial=error.partial,
+        )
+
+
+async def _events(
+    answer: Streaming, reader: StreamReader
+) -> AsyncGenerator[StreamEvent]:
+    """Yield what a stream brings, up to its terminal event."""
+    events = EventReader()
+    try:
+        async for chunk in answer.chunks():
+            for event in events.feed(chunk):
+                for told in reader.feed(event):
+                    yield told
+                    if isinstance(told, Finished):
+                        return
+        for told in reader.end():
+            yield told
+    except EventTooLargeError as error:
+        raise _broken(reader, ModelError(str(error), cause=Cause.MALFORMED)) from error
+    except ModelError as error:
+        raise _broken(reader, error) from error
+
+
+def _broken(reader: StreamReader, error: ModelError) -> ModelError:
+    """Return the failure of a stream, with what had come of the answer."""
+    if error.usage is not None:
+        return error  # of the reader's own: it has said so
+    partial = reader.partial()
+    return ModelError(
+        error.message,
+        cause=error.cause,
+        retry_after=error.retry_after,
+        code=error.code,
+        usage=attrs.evolve(partial.usage, calls=1, estimated=True),
+        partial=partial.text,
+    )
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").startswith("application/json")
