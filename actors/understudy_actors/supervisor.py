@@ -69,8 +69,11 @@ class _Reply:
         self._event.set()
 
     def refuse(self, error: Exception) -> None:
-        self._error = error
-        self._event.set()
+        # A supervisor that ends refuses all whose call has not returned: among
+        # them those who were answered in the same breath.
+        if not self.done:
+            self._error = error
+            self._event.set()
 
     async def wait(self) -> object:
         await self._event.wait()

@@ -169,6 +169,31 @@ def test_s099_terminate_returns_when_the_child_is_gone(seed: int) -> None:
     run(main, seed)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s099_it_also_returns_so_when_all_is_stopped_meanwhile(seed: int) -> None:
+    async def main() -> None:
+        probe = Probe()
+        answers: list[Refusal | None] = []
+
+        async def start() -> None:
+            child = probe.child("B", init_takes=9.0)
+            answers.append(await refused(system.root.start_child(child)))
+
+        async def terminate() -> None:
+            await system.root.terminate_child("A")
+            answers.append(None)
+
+        children = [probe.child("A", stop_takes=2.0)]
+        async with probe.system(children) as system, trio.open_nursery() as nursery:
+            nursery.start_soon(start)
+            nursery.start_soon(terminate)
+            await trio.sleep(1.0)
+            await system.stop()
+        assert set(answers) == {None, Refusal.WITHDRAWN}
+
+    run(main, seed)
+
+
 def test_s100_s101_restart_and_delete_want_a_stopped_child() -> None:
     async def main() -> None:
         probe = Probe()
