@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from understudy_actors.ambient import System
 from understudy_actors.behaviour import Behaviour, Conduct
@@ -57,30 +57,10 @@ def actor_child(
       name: what it is called in its system, from its first start until it is
         gone for good; see `System.names`.  A name that is taken fails the start.
     """
-
-    system: System | None = None  # what the last life was in
-
-    async def start(life: Life) -> None:
-        nonlocal system
-        if isinstance(life, Incarnation):
-            system = life.system
-            if name is not None:
-                system.names.register(name, ref)
-        await Cell(ref, behaviour(), conduct, life).run()
-
-    def gone(path: str, end: Exit | None) -> None:
-        nonlocal system
-        cause = None if end is None else end.cause
-        queued = ref.retire(path, named_reason(end), cause)
-        if system is not None:
-            system.left_undone(queued=queued)
-            if name is not None:
-                system.names.release(name, ref)
-        system = None
-
+    lives = _Lives(ref, behaviour, conduct, name)
     return ChildSpec(
         ref.path.rpartition("/")[2],
-        start,
+        lives.start,
         restart=restart,
         shutdown=shutdown,
         start_timeout=start_timeout,
@@ -88,5 +68,45 @@ def actor_child(
         budget=budget,
         backoff=backoff,
         escalates=escalates,
-        on_gone=gone,
+        on_gone=lives.gone,
     )
+
+
+class _Lives(Generic[M, R]):
+    """What the lives of one actor have in common.
+
+    No closures: there is one of these for each actor, and it is a third of them.
+    """
+
+    __slots__ = ("_behaviour", "_conduct", "_name", "_ref", "_system")
+
+    def __init__(
+        self,
+        ref: Ref[M, R],
+        behaviour: Callable[[], Behaviour[M, R]],
+        conduct: Conduct,
+        name: Name[M, R] | None,
+    ) -> None:
+        self._ref = ref
+        self._behaviour = behaviour
+        self._conduct = conduct
+        self._name = name
+        self._system: System | None = None  # what the last life was in
+
+    def start(self, life: Life) -> Awaitable[object]:
+        """Begin the next life."""
+        if isinstance(life, Incarnation):
+            self._system = life.system
+            if self._name is not None:
+                self._system.names.register(self._name, self._ref)
+        return Cell(self._ref, self._behaviour(), self._conduct, life).run()
+
+    def gone(self, path: str, end: Exit | None) -> None:
+        """Close the inbox: no other life is to follow."""
+        cause = None if end is None else end.cause
+        queued = self._ref.retire(path, named_reason(end), cause)
+        system, self._system = self._system, None
+        if system is not None:
+            system.left_undone(queued=queued)
+            if self._name is not None:
+                system.names.release(self._name, self._ref)

@@ -255,6 +255,11 @@ class Conduct:
                     f"{name} must be seconds above 0; got {getattr(self, name)!r}"
                 )
 
+    @property
+    def cuts_handlers(self) -> bool:
+        """Whether a handler may be cancelled before it returns."""
+        return self.handler_timeout < math.inf or self.on_stop is OnStop.NOW
+
     def after(self, error: BaseException) -> OnError:
         """Return what follows when a handler raised *error*."""
         for cls in type(error).__mro__:

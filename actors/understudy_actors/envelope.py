@@ -89,21 +89,17 @@ def current_hand() -> Hand | None:
     return None if hand is None or hand.over else hand
 
 
-async def carry(envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]) -> T:
+@types.coroutine
+def carry(
+    envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]
+) -> Generator[Any, Any, T]:
     """Run *work* under the context variables that came with *envelope*.
 
-    Each try runs in a copy of them: what it sets is not seen by the next.
+    Each try runs in a copy of them: what it sets is not seen by the next.  The
+    steps of *work* are made here, inside that copy; its traps go on to trio.
     """
     context = envelope.context.copy()
     context.run(_hand.set, hand)
-    return await _drive(context, work)
-
-
-@types.coroutine
-def _drive(
-    context: contextvars.Context, work: Coroutine[Any, Any, T]
-) -> Generator[Any, Any, T]:
-    """Step *work* inside *context*, and hand its traps on to trio."""
     try:
         trap = context.run(work.send, None)
         while True:

@@ -85,7 +85,7 @@ class Incarnation:
         self._asked = False
         self.cut_kind: ExitKind | None = None
         self._stop_event: trio.Event | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: tuple[Callable[[], None], ...] = ()
 
     def begin(self, start: Start) -> None:
         """Spawn the task that runs *start*."""
@@ -126,7 +126,7 @@ class Incarnation:
         if self._asked:
             callback()
         else:
-            self._callbacks.append(callback)
+            self._callbacks = (*self._callbacks, callback)
 
     # What its supervisor uses
 
@@ -135,7 +135,7 @@ class Incarnation:
         self._asked = True
         if self._stop_event is not None:
             self._stop_event.set()
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self._callbacks = self._callbacks, ()
         return [error for call in callbacks if (error := guarded(call)) is not None]
 
     def cut(self) -> None:
@@ -177,7 +177,7 @@ class Incarnation:
                 result = await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
-        self._callbacks.clear()
+        self._callbacks = ()
         self.system.forget(self)
         try:
             self._owner.life_ended(self, self._classify(error, result))
