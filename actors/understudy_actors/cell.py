@@ -205,8 +205,8 @@ class Cell(Generic[M, R]):
             alarm = None if self._alarms is None else self._alarms.take()
             if alarm is not None:
                 envelope = alarm.envelope
-            elif len(inbox):
-                envelope = inbox.take_nowait()
+            elif (taken := inbox.take()) is not None:
+                envelope = taken
                 self._left -= 1
                 if envelope.deadline < math.inf and self._is_late(envelope):
                     continue
@@ -273,18 +273,17 @@ class Cell(Generic[M, R]):
         if self._envelope is None:
             return  # passed on, or put aside
         reply: Reply[R] | None = envelope.reply
-        if answer is Answer.UNHANDLED:
+        if not isinstance(answer, Answer):
+            if reply is not None:
+                reply.send(answer)
+        elif answer is Answer.UNHANDLED:
             kind = type(envelope.message).__qualname__
             unhandled = UnhandledMessageError(self._ref.path, kind)
             self._ref.bury(envelope, "unhandled", unhandled)
-        elif reply is None:
-            return
-        elif answer is Answer.LATER:
+        elif reply is not None:
             if self._debts is None:
                 self._debts = set()
             reply.owed(self._debts)
-        else:
-            reply.send(answer)
 
     def _message_done(self) -> None:
         """The handler ended the actor in good order: its message is handled."""

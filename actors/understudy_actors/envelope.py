@@ -63,19 +63,26 @@ class Hand:
 
     Attributes:
       holder: the actor whose handler runs.
-      chain: the actors that wait until the handler returns, holder included.
-      deadline: the message's.
       over: whether the handler has returned.  Tasks that it started elsewhere
         inherit this object, and are not the handler any more.
     """
 
-    __slots__ = ("chain", "deadline", "holder", "over")
+    __slots__ = ("_envelope", "holder", "over")
 
     def __init__(self, holder: Address, envelope: Envelope) -> None:
         self.holder = holder
-        self.chain = (*envelope.chain, holder)
-        self.deadline = envelope.deadline
         self.over = False
+        self._envelope = envelope
+
+    @property
+    def chain(self) -> tuple[Address, ...]:
+        """The actors that wait until the handler returns, holder included."""
+        return (*self._envelope.chain, self.holder)
+
+    @property
+    def deadline(self) -> float:
+        """The message's; on trio's clock."""
+        return self._envelope.deadline
 
 
 _hand: contextvars.ContextVar[Hand | None] = contextvars.ContextVar(

@@ -46,15 +46,11 @@ class Inbox(Generic[T]):
         self._signals.append(item)
         self.wake()
 
-    def take_nowait(self) -> T:
-        """Take the first signal, or the first message if there is none.
-
-        Raises:
-          trio.WouldBlock: there is neither.
-        """
+    def take(self) -> T | None:
+        """Take the first signal, or the first message; None if there is neither."""
         if self._signals:
             return self._signals.popleft()
-        return self.mailbox.take_nowait()
+        return self.mailbox.take_nowait() if len(self.mailbox) else None
 
     def close(self, reason: str, cause: BaseException | None = None) -> list[T]:
         """Close the mailbox, and return what is left of both lanes, in order."""

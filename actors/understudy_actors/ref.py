@@ -162,7 +162,8 @@ class Ref(Address, Generic[M_contra, R_co]):
         envelope = self._envelope(message, deadline)
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            await self._deliver(envelope, timeout)
+            if not self._delivered(envelope):
+                await self._deliver(envelope, timeout)
         except DeliveryError as error:
             self._undelivered(envelope, error, strict)
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -209,10 +210,18 @@ class Ref(Address, Generic[M_contra, R_co]):
             raise ActorStoppedError(self.path, "not running")
         if deadline > now:
             sender = None if hand is None else hand.holder.path
-            reply = Reply[Any](self.path, sender, self.dead_letters)
+            reply: Reply[Any] = Reply(self.path, sender, self.dead_letters)
             with trio.CancelScope(deadline=deadline):
-                envelope = self._envelope(message, deadline, reply, chain)
-                await self._deliver(envelope, math.inf)
+                envelope = Envelope(
+                    freeze(message, "message"),
+                    contextvars.copy_context(),
+                    sender,
+                    reply,
+                    chain,
+                    deadline,
+                )
+                if not self._delivered(envelope):
+                    await self._deliver(envelope, math.inf)
                 answer: R_co = await reply.wait()
                 return answer
         raise AskTimeoutError(self.path, deadline - now, limit)
@@ -295,7 +304,8 @@ class Ref(Address, Generic[M_contra, R_co]):
         Cancellation: it was not taken.
         """
         try:
-            await self._deliver(envelope, timeout)
+            if not self._delivered(envelope):
+                await self._deliver(envelope, timeout)
         except DeliveryError as error:
             self._undelivered(envelope, error, strict=False)
 
@@ -357,11 +367,17 @@ class Ref(Address, Generic[M_contra, R_co]):
         if envelope.reply is not None:
             envelope.reply.fail(error or ActorStoppedError(self.path, reason))
 
-    async def _deliver(self, envelope: Envelope, timeout: float) -> None:
+    def _delivered(self, envelope: Envelope) -> bool:
+        """Put *envelope* in line; False if the policy is to wait for room first."""
         mailbox = self._inbox.mailbox
-        if mailbox.overflow is not Overflow.BLOCK or mailbox.has_room:
-            mailbox.put_nowait(envelope)
-            return
+        if not mailbox.has_room and mailbox.overflow is Overflow.BLOCK:
+            return False
+        mailbox.put_nowait(envelope)
+        return True
+
+    async def _deliver(self, envelope: Envelope, timeout: float) -> None:
+        """Wait for room, and put *envelope* in line."""
+        mailbox = self._inbox.mailbox
         hand = current_hand()
         if hand is None or hand.holder is not self:
             with trio.move_on_after(timeout):
@@ -380,22 +396,12 @@ class Ref(Address, Generic[M_contra, R_co]):
     def _dropped(self, envelope: Envelope, reason: str) -> None:
         self.bury(envelope, reason, MailboxFullError(self.path, self._capacity))
 
-    def _envelope(
-        self,
-        message: object,
-        deadline: float,
-        reply: Reply[Any] | None = None,
-        chain: tuple[Address, ...] = (),
-    ) -> Envelope:
+    def _envelope(self, message: object, deadline: float) -> Envelope:
         hand = current_hand()
-        return Envelope(
-            freeze(message, "message"),
-            contextvars.copy_context(),
-            None if hand is None else hand.holder.path,
-            reply,
-            chain,
-            deadline,
-        )
+        sender = None if hand is None else hand.holder.path
+        frozen = freeze(message, "message")
+        context = contextvars.copy_context()
+        return Envelope(frozen, context, sender, deadline=deadline)
 
     def _new_inbox(self) -> Inbox[Envelope]:
         return Inbox(Mailbox(self.path, self._capacity, self._overflow, self._dropped))
