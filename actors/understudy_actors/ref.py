@@ -162,8 +162,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         envelope = self._envelope(message, deadline)
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            if not self._delivered(envelope):
-                await self._deliver(envelope, timeout)
+            await self._deliver(envelope, timeout)
         except DeliveryError as error:
             self._undelivered(envelope, error, strict)
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -220,8 +219,7 @@ class Ref(Address, Generic[M_contra, R_co]):
                     chain,
                     deadline,
                 )
-                if not self._delivered(envelope):
-                    await self._deliver(envelope, math.inf)
+                await self._deliver(envelope, math.inf)
                 answer: R_co = await reply.wait()
                 return answer
         raise AskTimeoutError(self.path, deadline - now, limit)
@@ -304,8 +302,7 @@ class Ref(Address, Generic[M_contra, R_co]):
         Cancellation: it was not taken.
         """
         try:
-            if not self._delivered(envelope):
-                await self._deliver(envelope, timeout)
+            await self._deliver(envelope, timeout)
         except DeliveryError as error:
             self._undelivered(envelope, error, strict=False)
 
@@ -367,17 +364,11 @@ class Ref(Address, Generic[M_contra, R_co]):
         if envelope.reply is not None:
             envelope.reply.fail(error or ActorStoppedError(self.path, reason))
 
-    def _delivered(self, envelope: Envelope) -> bool:
-        """Put *envelope* in line; False if the policy is to wait for room first."""
-        mailbox = self._inbox.mailbox
-        if not mailbox.has_room and mailbox.overflow is Overflow.BLOCK:
-            return False
-        mailbox.put_nowait(envelope)
-        return True
-
     async def _deliver(self, envelope: Envelope, timeout: float) -> None:
-        """Wait for room, and put *envelope* in line."""
         mailbox = self._inbox.mailbox
+        if mailbox.has_room or mailbox.overflow is not Overflow.BLOCK:
+            mailbox.put_nowait(envelope)
+            return
         hand = current_hand()
         if hand is None or hand.holder is not self:
             with trio.move_on_after(timeout):
