@@ -61,6 +61,27 @@ def test_s072_a_supervisor_that_gave_up_is_a_child_that_failed(
     run(main, seed)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s072_a_child_that_fails_the_start_of_a_restarted_supervisor_fails_that_start(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("B"), probe.child("C"))
+        children = [probe.child("A"), supervisor_child("S", inner)]
+        outer = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
+        async with probe.system(outer):
+            probe.init_faults["C"] = [Boom()]
+            log = await probe.crash_and_settle("A")
+            assert log[:3] == ["end A", "stop C", "stop B"]
+            assert log[3:8] == ["init A", "init B", "init C", "stop B", "stop A"]
+            assert log[8:] == ["init A", "init B", "init C"]
+            kinds = [end.kind for end in probe.ends("root/S")]
+            assert kinds == [ExitKind.SHUTDOWN, ExitKind.START_FAILED]
+
+    run(main, seed)
+
+
 def test_s073_a_restarted_supervisor_has_only_the_children_of_its_spec() -> None:
     async def main() -> None:
         probe = Probe()
