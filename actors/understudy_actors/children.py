@@ -237,14 +237,9 @@ class Children:
 
     def stop(self, child: Child) -> None:
         """Ask *child* to stop."""
-        spec = child.spec
-        grace = spec.shutdown
-        if child.state is ChildState.STARTING and spec.kind is ChildKind.WORKER:
-            # It has nothing to finish yet, and may hang: not worth a wait.
-            grace = grace if isinstance(grace, Kill) else 0.0
         child.state = ChildState.STOPPING
         self.report(child, LifeState.STOPPING)
-        self.out.append(StopLife(spec.id, grace))
+        self.out.append(StopLife(child.spec.id, child.spec.shutdown))
 
     def settle(
         self,

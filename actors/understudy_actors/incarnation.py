@@ -105,6 +105,11 @@ class Incarnation:
             self._owner.life_ready(self, value)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the child has reported that its start is done."""
+        return self._ready
+
+    @property
     def stopping(self) -> bool:
         """Whether the child was asked to stop."""
         return self._asked
@@ -152,6 +157,15 @@ class Incarnation:
             self.cut_kind = kind
             self.scope.cancel(reason=f"{self.path}: {kind.value}")
 
+    @property
+    def _called_off(self) -> bool:
+        """Whether it is to end before its first step: then nothing of it is to appear.
+
+        A supervisor begins even so, since it tells the owners of its children.
+        """
+        stopped = self._asked or self.cut_kind is not None
+        return stopped and self.kind is ChildKind.WORKER
+
     def stack(self) -> str:
         """Return where the child's task stands, innermost last."""
         assert self.task is not None, "a task that has not begun cannot be stuck"
@@ -171,10 +185,11 @@ class Incarnation:
         self.system.tasks[self.task] = self
         try:
             with self.scope:
-                code = start(self)
-                # A temporary child's arguments are its own to keep or drop.
-                del start
-                result = await code
+                if not self._called_off:
+                    code = start(self)
+                    # A temporary child's arguments are its own to keep or drop.
+                    del start
+                    result = await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
         self._callbacks = ()

@@ -217,6 +217,8 @@ class SupervisorLoop:
             life.kill()
             self._bound(life, self.system.kill_timeout)
             return
+        if life.kind is ChildKind.WORKER and not life.is_ready:
+            grace = 0.0
         for error in life.ask_to_stop():
             end = Exit(ExitKind.CRASH, error)
             self._emit(life, LifeState.STOPPING, end)

@@ -9,6 +9,7 @@ from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.supervisor import supervisor_child
+from understudy_protocols.errors import RuntimeFailed
 from understudy_protocols.supervision import (
     ChildSpec,
     ExitKind,
@@ -100,6 +101,25 @@ def test_s080_a_child_over_its_time_is_cut_and_its_siblings_keep_theirs(
         assert kinds == [ExitKind.SHUTDOWN, ExitKind.KILLED, ExitKind.SHUTDOWN]
 
     run(main, seed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_s080_a_child_has_its_time_from_the_instant_it_is_ready(seed: int) -> None:
+    probe = Probe()
+
+    async def main() -> None:
+        children = [probe.child("A"), probe.child("B", stop_takes=2.0)]
+        async with probe.system(supervising(*children, intensity=2)):
+            # A's third failure and B's new readiness come in at one instant.
+            probe.init_faults["A"] = [Boom()]
+            probe.crash("A")
+            probe.crash("B")
+            await trio.sleep_forever()
+
+    with pytest.raises(RuntimeFailed):
+        run(main, seed)
+    assert probe.log[-1] == "stop B"
+    assert probe.events[-1].time == 2.0
 
 
 @pytest.mark.parametrize("seed", SEEDS)

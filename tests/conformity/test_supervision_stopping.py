@@ -9,11 +9,12 @@ import trio
 from tree_probe import SEEDS, Probe, run, settle, supervising
 
 from understudy_actors.supervisor import Supervisor, supervisor_child
-from understudy_protocols.errors import StartFailedError
+from understudy_protocols.errors import RuntimeFailed, StartFailedError
 from understudy_protocols.restart_policy import NO_BACKOFF, Backoff
 from understudy_protocols.supervision import (
     ChildSpec,
     ExitKind,
+    Kill,
     Life,
     Restart,
     Strategy,
@@ -132,6 +133,27 @@ def _assert_in_the_middle(moment: str, root: Supervisor) -> None:
 async def _start_or_be_refused(root: Supervisor, spec: SupervisorSpec) -> None:
     with contextlib.suppress(AdminError):
         await root.start_child(supervisor_child("S", spec))
+
+
+@pytest.mark.parametrize("shutdown", [5.0, Kill.AT_ONCE])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s088_a_start_that_is_called_off_takes_no_step(
+    shutdown: float | Kill, seed: int
+) -> None:
+    probe = Probe()
+
+    async def main() -> None:
+        children = [probe.child(name, shutdown=shutdown) for name in "AB"]
+        async with probe.system(supervising(*children, intensity=1)):
+            probe.crash("A")
+            probe.crash("B")
+            await trio.sleep_forever()
+
+    with pytest.raises(RuntimeFailed):
+        run(main, seed)
+    assert sorted(probe.log[2:]) == ["end A", "end B"]
+    starting = [e.path for e in probe.events if e.state is LifeState.STARTING]
+    assert len(starting) == 4  # the root, A, B, and one of them again
 
 
 @pytest.mark.parametrize("seed", SEEDS)
