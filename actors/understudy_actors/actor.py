@@ -20,6 +20,7 @@ from understudy_protocols.supervision import (
     Life,
     Restart,
 )
+from understudy_protocols.workload import Workload
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -69,6 +70,7 @@ def actor_child(
         backoff=backoff,
         escalates=escalates,
         on_gone=lives.gone,
+        workload=lives.workload,
     )
 
 
@@ -78,7 +80,7 @@ class _Lives(Generic[M, R]):
     No closures: there is one of these for each actor, and it is a third of them.
     """
 
-    __slots__ = ("_behaviour", "_conduct", "_name", "_ref", "_system")
+    __slots__ = ("_behaviour", "_cell", "_conduct", "_name", "_ref", "_system")
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class _Lives(Generic[M, R]):
         self._conduct = conduct
         self._name = name
         self._system: System | None = None  # what the last life was in
+        self._cell: Cell[M, R] | None = None  # that life
 
     def start(self, life: Life) -> Awaitable[object]:
         """Begin the next life."""
@@ -99,14 +102,20 @@ class _Lives(Generic[M, R]):
             self._system = life.system
             if self._name is not None:
                 self._system.names.register(self._name, self._ref)
-        return Cell(self._ref, self._behaviour(), self._conduct, life).run()
+        self._cell = Cell(self._ref, self._behaviour(), self._conduct, life)
+        return self._cell.run()
 
     def gone(self, path: str, end: Exit | None) -> None:
         """Close the inbox: no other life is to follow."""
         cause = None if end is None else end.cause
         queued = self._ref.retire(path, named_reason(end), cause)
-        system, self._system = self._system, None
+        system, self._system, self._cell = self._system, None, None
         if system is not None:
             system.left_undone(queued=queued)
             if self._name is not None:
                 system.names.release(self._name, self._ref)
+
+    def workload(self) -> Workload:
+        """Say what there is to do."""
+        busy = self._cell is not None and self._cell.busy
+        return Workload(int(busy), 1, self._ref.queued)

@@ -199,6 +199,7 @@ class Children:
                 child.lineage.count,
                 child.due,
                 child.value,
+                None if (ask := child.spec.workload) is None else ask(),
             )
             for child in self
         )

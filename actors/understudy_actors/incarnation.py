@@ -44,6 +44,7 @@ class Incarnation:
       scope: shielded, so that only the child's supervisor can cut it.
       task: its trio task; None before it runs.
       lineage: the numbers of the children below, if it is a supervisor.
+      handle: the live supervisor, if it is one and its code runs.
       cut_kind: what it ends with if it was cut, and ends because of it.
     """
 
@@ -54,6 +55,7 @@ class Incarnation:
         "_ready",
         "_stop_event",
         "cut_kind",
+        "handle",
         "kind",
         "lineage",
         "number",
@@ -80,6 +82,7 @@ class Incarnation:
         self.scope = trio.CancelScope(shield=True)
         self.task: trio.lowlevel.Task | None = None
         self.lineage = lineage or Lineage()
+        self.handle: object = None
         self._owner = owner
         self._ready = False
         self._asked = False
