@@ -38,9 +38,9 @@ REFERENCE_HOP = 4.7e-6
 
 
 async def _take(inbox: Inbox[int]) -> int:
-    while not len(inbox):
+    while (message := inbox.take()) is None:
         await inbox.park()
-    return inbox.take_nowait()
+    return message
 
 
 def _inbox() -> Inbox[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from understudy_actors.ambient import System
 from understudy_actors.behaviour import Behaviour, Conduct
@@ -20,6 +20,7 @@ from understudy_protocols.supervision import (
     Life,
     Restart,
 )
+from understudy_protocols.workload import Workload
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -57,30 +58,10 @@ def actor_child(
       name: what it is called in its system, from its first start until it is
         gone for good; see `System.names`.  A name that is taken fails the start.
     """
-
-    system: System | None = None  # what the last life was in
-
-    async def start(life: Life) -> None:
-        nonlocal system
-        if isinstance(life, Incarnation):
-            system = life.system
-            if name is not None:
-                system.names.register(name, ref)
-        await Cell(ref, behaviour(), conduct, life).run()
-
-    def gone(path: str, end: Exit | None) -> None:
-        nonlocal system
-        cause = None if end is None else end.cause
-        queued = ref.retire(path, named_reason(end), cause)
-        if system is not None:
-            system.left_undone(queued=queued)
-            if name is not None:
-                system.names.release(name, ref)
-        system = None
-
+    lives = _Lives(ref, behaviour, conduct, name)
     return ChildSpec(
         ref.path.rpartition("/")[2],
-        start,
+        lives.start,
         restart=restart,
         shutdown=shutdown,
         start_timeout=start_timeout,
@@ -88,5 +69,53 @@ def actor_child(
         budget=budget,
         backoff=backoff,
         escalates=escalates,
-        on_gone=gone,
+        on_gone=lives.gone,
+        workload=lives.workload,
     )
+
+
+class _Lives(Generic[M, R]):
+    """What the lives of one actor have in common.
+
+    No closures: there is one of these for each actor, and it is a third of them.
+    """
+
+    __slots__ = ("_behaviour", "_cell", "_conduct", "_name", "_ref", "_system")
+
+    def __init__(
+        self,
+        ref: Ref[M, R],
+        behaviour: Callable[[], Behaviour[M, R]],
+        conduct: Conduct,
+        name: Name[M, R] | None,
+    ) -> None:
+        self._ref = ref
+        self._behaviour = behaviour
+        self._conduct = conduct
+        self._name = name
+        self._system: System | None = None  # what the last life was in
+        self._cell: Cell[M, R] | None = None  # that life
+
+    def start(self, life: Life) -> Awaitable[object]:
+        """Begin the next life."""
+        if isinstance(life, Incarnation):
+            self._system = life.system
+            if self._name is not None:
+                self._system.names.register(self._name, self._ref)
+        self._cell = Cell(self._ref, self._behaviour(), self._conduct, life)
+        return self._cell.run()
+
+    def gone(self, path: str, end: Exit | None) -> None:
+        """Close the inbox: no other life is to follow."""
+        cause = None if end is None else end.cause
+        queued = self._ref.retire(path, named_reason(end), cause)
+        system, self._system, self._cell = self._system, None, None
+        if system is not None:
+            system.left_undone(queued=queued)
+            if self._name is not None:
+                system.names.release(self._name, self._ref)
+
+    def workload(self) -> Workload:
+        """Say what there is to do."""
+        busy = self._cell is not None and self._cell.busy
+        return Workload(int(busy), 1, self._ref.queued)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Generic, Never, Protocol, TypeVar
 
 import attrs
+import trio
 
 from understudy_actors.alarms import Alarm
 from understudy_actors.notices import Notice
@@ -108,7 +109,10 @@ class Actor(Generic[M, R]):
         Raises:
           SetupError: there is no message in hand, or it was put aside.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         await self._shell.forward(to, timeout)
+        # They have it: a Cancelled raised from here on would say that they do not.
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def give_up(self, reason: str) -> None:
         """Make the message in hand a dead letter; the asker gets the reason.
@@ -254,6 +258,11 @@ class Conduct:
                 raise ConfigError(
                     f"{name} must be seconds above 0; got {getattr(self, name)!r}"
                 )
+
+    @property
+    def cuts_handlers(self) -> bool:
+        """Whether a handler may be cancelled before it returns."""
+        return self.handler_timeout < math.inf or self.on_stop is OnStop.NOW
 
     def after(self, error: BaseException) -> OnError:
         """Return what follows when a handler raised *error*."""

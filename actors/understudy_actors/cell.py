@@ -1,9 +1,10 @@
 """The shell around a behaviour: one life of one actor, message by message.
 
 The next message is taken without a checkpoint while any is ready.  One
-standing scope serves the handler's timeout and a stop that does not wait; it
-is left, and a fresh one entered, only after it has fired.  What a handler
-raises is caught here, outside that scope, and nowhere else.
+standing scope serves the handler's timeout and a stop that does not wait, if
+the conduct has either; it is left, and a fresh one entered, only after it has
+fired.  What a handler raises is caught here, outside that scope, and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -63,6 +64,24 @@ class Cell(Generic[M, R]):
       life: what its supervisor knows of it.
     """
 
+    __slots__ = (
+        "_actor",
+        "_alarms",
+        "_aside",
+        "_behaviour",
+        "_conduct",
+        "_debts",
+        "_envelope",
+        "_inbox",
+        "_left",
+        "_life",
+        "_ref",
+        "_scope",
+        "_system",
+        "busy",
+        "path",
+    )
+
     def __init__(
         self,
         ref: Ref[M, R],
@@ -73,19 +92,17 @@ class Cell(Generic[M, R]):
         self.path = life.path
         self._ref = ref
         self._behaviour = behaviour
-        # A restart costs a fifth more with a scope around nothing.
-        self._has_teardown = _has_own("teardown", behaviour)
         self._conduct = conduct
         self._life = life
         self._system = life.system if isinstance(life, Incarnation) else None
-        self._actor = Actor[M, R](ref, life, self)
+        self._actor: Actor[M, R] = Actor(ref, life, self)
         self._inbox = ref.occupy(self)
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
         self.busy = False  # a handler runs
         # What it has in hand: not answered, passed on, or put aside yet.
         self._envelope: Envelope | None = None
         self._left = math.inf  # messages that may still be taken
-        self._debts: set[Reply[R]] = set()  # answers promised for later
+        self._debts: set[Reply[R]] | None = None  # answers promised for later
         self._aside: list[Envelope] = []
         self._alarms: Alarms | None = None
 
@@ -123,52 +140,57 @@ class Cell(Generic[M, R]):
     def _settle(self, reason: str, cause: BaseException | None) -> None:
         """Leave nobody waiting for this life."""
         self._account(reason, cause)
-        for reply in tuple(self._debts):
+        for reply in tuple(self._debts or ()):
             reply.fail(stopped(self._ref.path, reason, cause))
 
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
         self._left = len(self._inbox) if draining else 0
         self._alarms = None
-        if self._conduct.on_stop is OnStop.NOW:
+        if self._conduct.on_stop is OnStop.NOW and self._scope is not None:
             self._scope.cancel("ordered stop")
         self._inbox.wake()
 
     async def _serve(self) -> Exception | None:
         """Handle messages until asked to stop; return what ends this life else."""
         while self._left > 0:
-            error = await self._stretch()
-            if error is None:
-                continue
-            if isinstance(error, Shutdown):
-                self._message_done()
-                return error
-            directive = self._conduct.after(error)
-            match directive:
-                case OnError.RESUME:
-                    if not self._message_failed(error):
-                        return error
-                case OnError.RESTART:
-                    return error
-                case OnError.STOP:
-                    return _caused(Shutdown(f"{self.path} stops"), error)
-                case OnError.ESCALATE:
-                    return _caused(Escalate(f"{self.path} cannot go on"), error)
-                case _:
-                    assert_never(directive)
+            failure: Exception | None = None
+            try:
+                # A scope costs more than all the rest that is done for a message.
+                if self._conduct.cuts_handlers:
+                    with trio.CancelScope() as self._scope:
+                        await self._handle_messages()
+                else:
+                    await self._handle_messages()
+            except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
+                failure = _only(error)
+            failure = self._or_cut(failure)
+            if failure is not None and (end := self._fatal(failure)) is not None:
+                return end
         return None
 
-    async def _stretch(self) -> Exception | None:
-        """Handle messages inside one scope; return what the last one raised."""
-        self._scope = trio.CancelScope()
-        failure: Exception | None = None
-        try:
-            with self._scope:
-                await self._handle_messages()
-        except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
-            failure = _only(error)
+    def _fatal(self, error: Exception) -> Exception | None:
+        """Return what this life ends with because of *error*; None if it goes on."""
+        if isinstance(error, Shutdown):
+            self._message_done()
+            return error
+        directive = self._conduct.after(error)
+        match directive:
+            case OnError.RESUME:
+                return None if self._message_failed(error) else error
+            case OnError.RESTART:
+                return error
+            case OnError.STOP:
+                return _caused(Shutdown(f"{self.path} stops"), error)
+            case OnError.ESCALATE:
+                return _caused(Escalate(f"{self.path} cannot go on"), error)
+            case _:
+                assert_never(directive)
+
+    def _or_cut(self, failure: Exception | None) -> Exception | None:
+        """Return *failure* of the last handler; a cut one failed by that."""
         was_busy, self.busy = self.busy, False
-        if not (was_busy and self._scope.cancel_called):
+        if not (was_busy and self._scope is not None and self._scope.cancel_called):
             return failure
         if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
             return failure and _caused(Shutdown("cut by an ordered stop"), failure)
@@ -177,16 +199,21 @@ class Cell(Generic[M, R]):
 
     async def _handle_messages(self) -> None:
         inbox, timeout = self._inbox, self._conduct.handler_timeout
+        scope = self._scope if timeout < math.inf else None
         handled = 0
         while self._left > 0:
             alarm = None if self._alarms is None else self._alarms.take()
             if alarm is not None:
                 envelope = alarm.envelope
-            elif len(inbox):
-                envelope = inbox.take_nowait()
+            elif (taken := inbox.take()) is not None:
+                envelope = taken
                 self._left -= 1
                 if envelope.deadline < math.inf and self._is_late(envelope):
                     continue
+            elif self._alarms is None and self._conduct.receive_timeout == math.inf:
+                await inbox.park()
+                handled = 0
+                continue
             elif await self._woken():
                 handled = 0
                 continue
@@ -194,14 +221,14 @@ class Cell(Generic[M, R]):
                 envelope = Envelope(
                     ReceiveTimeout(), contextvars.Context(), crashes=math.inf
                 )
-            if timeout < math.inf:
-                self._scope.deadline = trio.current_time() + timeout
+            if scope is not None:
+                scope.deadline = trio.current_time() + timeout
             await self._handle(envelope)
             if alarm is not None:
                 alarm.handled()
-            if timeout < math.inf:
-                self._scope.deadline = math.inf
-                if self._scope.cancel_called:
+            if scope is not None:
+                scope.deadline = math.inf
+                if scope.cancel_called:
                     # It came back in the moment it was cut: its result counts.
                     return
             handled += 1
@@ -215,9 +242,6 @@ class Cell(Generic[M, R]):
         idle = math.inf
         if self._conduct.receive_timeout < math.inf:
             idle = trio.current_time() + self._conduct.receive_timeout
-        if due == idle == math.inf:
-            await self._inbox.park()
-            return True
         with trio.CancelScope(deadline=min(due, idle)) as scope:
             await self._inbox.park()
         return due <= idle or not scope.cancelled_caught
@@ -249,16 +273,17 @@ class Cell(Generic[M, R]):
         if self._envelope is None:
             return  # passed on, or put aside
         reply: Reply[R] | None = envelope.reply
-        if answer is Answer.UNHANDLED:
+        if not isinstance(answer, Answer):
+            if reply is not None:
+                reply.send(answer)
+        elif answer is Answer.UNHANDLED:
             kind = type(envelope.message).__qualname__
             unhandled = UnhandledMessageError(self._ref.path, kind)
             self._ref.bury(envelope, "unhandled", unhandled)
-        elif reply is None:
-            return
-        elif answer is Answer.LATER:
+        elif reply is not None:
+            if self._debts is None:
+                self._debts = set()
             reply.owed(self._debts)
-        else:
-            reply.send(answer)
 
     def _message_done(self) -> None:
         """The handler ended the actor in good order: its message is handled."""
@@ -295,7 +320,7 @@ class Cell(Generic[M, R]):
             self._put_back(aside, reason)
         else:
             for envelope in aside:
-                self._ref.bury(envelope, reason, stopped(self._ref.path, reason, cause))
+                self._lose(envelope, reason, cause)
 
     def _put_back(self, envelopes: list[Envelope], reason: str) -> None:
         for envelope in reversed(envelopes):
@@ -309,9 +334,16 @@ class Cell(Generic[M, R]):
             once_more = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
             self._ref.put_back(once_more, reason)
         else:
-            self._ref.bury(envelope, reason, stopped(self._ref.path, reason, cause))
+            self._lose(envelope, reason, cause)
             if self._life.stopping and self._system is not None:
                 self._system.left_undone(in_flight=1)
+
+    def _lose(
+        self, envelope: Envelope, reason: str, cause: BaseException | None
+    ) -> None:
+        asked = envelope.reply is not None
+        error = stopped(self._ref.path, reason, cause) if asked else None
+        self._ref.bury(envelope, reason, error)
 
     # What the behaviour asks for, through its `Actor`
 
@@ -375,7 +407,7 @@ class Cell(Generic[M, R]):
 
     async def _tear_down(self, end: Exit, error: Exception | None) -> None:
         try:
-            if self._has_teardown:
+            if _has_own("teardown", self._behaviour):
                 with trio.fail_after(self._conduct.teardown_timeout):
                     await self._behaviour.teardown(end)
         except Exception as failure:  # a behaviour failed: it breaks the actor
@@ -388,8 +420,7 @@ class Cell(Generic[M, R]):
 
 def _has_own(hook: str, behaviour: object) -> bool:
     """Whether *behaviour* does something in *hook*, which does nothing by default."""
-    classes = (cls for cls in type(behaviour).__mro__ if cls is not Behaviour)
-    return any(hook in vars(cls) for cls in classes)
+    return getattr(type(behaviour), hook) is not getattr(Behaviour, hook)
 
 
 def _only(error: Exception) -> Exception:

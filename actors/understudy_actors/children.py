@@ -55,6 +55,7 @@ class Child:
       start: its code; None once a temporary child has it, so that what the
         code holds is not kept alive.
       lineage: how often it was started.
+      first: the number of its first life under this life of the supervisor.
       state: what it is now.
       value: what it reported ready with.
       ready_at: when this life did; None before.
@@ -75,6 +76,7 @@ class Child:
         "due",
         "end",
         "failures",
+        "first",
         "gone",
         "leaving",
         "lineage",
@@ -95,6 +97,7 @@ class Child:
         self.spec = spec
         self.start: Start | None = spec.start
         self.lineage = lineage
+        self.first = lineage.count + 1
         self.state = ChildState.PENDING
         self.value: object = None
         self.ready_at: float | None = None
@@ -196,6 +199,7 @@ class Children:
                 child.lineage.count,
                 child.due,
                 child.value,
+                None if (ask := child.spec.workload) is None else ask(),
             )
             for child in self
         )
@@ -234,14 +238,9 @@ class Children:
 
     def stop(self, child: Child) -> None:
         """Ask *child* to stop."""
-        spec = child.spec
-        grace = spec.shutdown
-        if child.state is ChildState.STARTING and spec.kind is ChildKind.WORKER:
-            # It has nothing to finish yet, and may hang: not worth a wait.
-            grace = grace if isinstance(grace, Kill) else 0.0
         child.state = ChildState.STOPPING
         self.report(child, LifeState.STOPPING)
-        self.out.append(StopLife(spec.id, grace))
+        self.out.append(StopLife(child.spec.id, child.spec.shutdown))
 
     def settle(
         self,

@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import attrs
+import msgspec
 import trio
 
 from understudy_actors.guarded import guarded
 
 
-@attrs.frozen
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A message that no handler finished.
 
     Attributes:
@@ -49,6 +48,19 @@ class DeadLetters:
         made by the observer itself.
       observer_failures: how often the observer raised.
     """
+
+    __slots__ = (
+        "_counts",
+        "_most",
+        "_now",
+        "_observer",
+        "_period",
+        "_period_end",
+        "_reported",
+        "_reporting",
+        "observer_failures",
+        "unreported",
+    )
 
     def __init__(
         self,

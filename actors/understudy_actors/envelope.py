@@ -63,19 +63,26 @@ class Hand:
 
     Attributes:
       holder: the actor whose handler runs.
-      chain: the actors that wait until the handler returns, holder included.
-      deadline: the message's.
       over: whether the handler has returned.  Tasks that it started elsewhere
         inherit this object, and are not the handler any more.
     """
 
-    __slots__ = ("chain", "deadline", "holder", "over")
+    __slots__ = ("_envelope", "holder", "over")
 
     def __init__(self, holder: Address, envelope: Envelope) -> None:
         self.holder = holder
-        self.chain = (*envelope.chain, holder)
-        self.deadline = envelope.deadline
         self.over = False
+        self._envelope = envelope
+
+    @property
+    def chain(self) -> tuple[Address, ...]:
+        """The actors that wait until the handler returns, holder included."""
+        return (*self._envelope.chain, self.holder)
+
+    @property
+    def deadline(self) -> float:
+        """The message's; on trio's clock."""
+        return self._envelope.deadline
 
 
 _hand: contextvars.ContextVar[Hand | None] = contextvars.ContextVar(
@@ -89,21 +96,17 @@ def current_hand() -> Hand | None:
     return None if hand is None or hand.over else hand
 
 
-async def carry(envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]) -> T:
+@types.coroutine
+def carry(
+    envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]
+) -> Generator[Any, Any, T]:
     """Run *work* under the context variables that came with *envelope*.
 
-    Each try runs in a copy of them: what it sets is not seen by the next.
+    Each try runs in a copy of them: what it sets is not seen by the next.  The
+    steps of *work* are made here, inside that copy; its traps go on to trio.
     """
     context = envelope.context.copy()
     context.run(_hand.set, hand)
-    return await _drive(context, work)
-
-
-@types.coroutine
-def _drive(
-    context: contextvars.Context, work: Coroutine[Any, Any, T]
-) -> Generator[Any, Any, T]:
-    """Step *work* inside *context*, and hand its traps on to trio."""
     try:
         trap = context.run(work.send, None)
         while True:

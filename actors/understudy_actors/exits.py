@@ -47,6 +47,11 @@ def named_reason(end: Exit | None) -> str:
     return kind
 
 
+# Tuples: a union of types would be made anew at each question.
+_GAVE_UP = (RestartIntensityError, ChildEscalatedError)
+_TIMEOUT = (TimeoutError, trio.TooSlowError)
+
+
 def leaf(error: BaseException) -> BaseException:
     """Return the one exception that *error* stands for.
 
@@ -109,9 +114,9 @@ def _classify_error(error: BaseException, of: Circumstances) -> Exit:
         return Exit(of.cut, error)
     if not of.ready and not of.asked:
         return Exit(ExitKind.START_FAILED, error)
-    if isinstance(error, RestartIntensityError | ChildEscalatedError):
+    if isinstance(error, _GAVE_UP):
         return Exit(ExitKind.GAVE_UP, error)
-    if isinstance(error, TimeoutError | trio.TooSlowError):
+    if isinstance(error, _TIMEOUT):
         return Exit(ExitKind.TIMEOUT, error)
     return Exit(ExitKind.CRASH, error)
 

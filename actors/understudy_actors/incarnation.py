@@ -44,6 +44,7 @@ class Incarnation:
       scope: shielded, so that only the child's supervisor can cut it.
       task: its trio task; None before it runs.
       lineage: the numbers of the children below, if it is a supervisor.
+      handle: the live supervisor, if it is one and its code runs.
       cut_kind: what it ends with if it was cut, and ends because of it.
     """
 
@@ -54,6 +55,7 @@ class Incarnation:
         "_ready",
         "_stop_event",
         "cut_kind",
+        "handle",
         "kind",
         "lineage",
         "number",
@@ -80,12 +82,13 @@ class Incarnation:
         self.scope = trio.CancelScope(shield=True)
         self.task: trio.lowlevel.Task | None = None
         self.lineage = lineage or Lineage()
+        self.handle: object = None
         self._owner = owner
         self._ready = False
         self._asked = False
         self.cut_kind: ExitKind | None = None
         self._stop_event: trio.Event | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: tuple[Callable[[], None], ...] = ()
 
     def begin(self, start: Start) -> None:
         """Spawn the task that runs *start*."""
@@ -103,6 +106,11 @@ class Incarnation:
         self._ready = True
         if not self._asked:
             self._owner.life_ready(self, value)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the child has reported that its start is done."""
+        return self._ready
 
     @property
     def stopping(self) -> bool:
@@ -126,7 +134,7 @@ class Incarnation:
         if self._asked:
             callback()
         else:
-            self._callbacks.append(callback)
+            self._callbacks = (*self._callbacks, callback)
 
     # What its supervisor uses
 
@@ -135,7 +143,7 @@ class Incarnation:
         self._asked = True
         if self._stop_event is not None:
             self._stop_event.set()
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self._callbacks = self._callbacks, ()
         return [error for call in callbacks if (error := guarded(call)) is not None]
 
     def cut(self) -> None:
@@ -151,6 +159,15 @@ class Incarnation:
         if self.cut_kind is None:
             self.cut_kind = kind
             self.scope.cancel(reason=f"{self.path}: {kind.value}")
+
+    @property
+    def _called_off(self) -> bool:
+        """Whether it is to end before its first step: then nothing of it is to appear.
+
+        A supervisor begins even so, since it tells the owners of its children.
+        """
+        stopped = self._asked or self.cut_kind is not None
+        return stopped and self.kind is ChildKind.WORKER
 
     def stack(self) -> str:
         """Return where the child's task stands, innermost last."""
@@ -171,13 +188,14 @@ class Incarnation:
         self.system.tasks[self.task] = self
         try:
             with self.scope:
-                code = start(self)
-                # A temporary child's arguments are its own to keep or drop.
-                del start
-                result = await code
+                if not self._called_off:
+                    code = start(self)
+                    # A temporary child's arguments are its own to keep or drop.
+                    del start
+                    result = await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
-        self._callbacks.clear()
+        self._callbacks = ()
         self.system.forget(self)
         try:
             self._owner.life_ended(self, self._classify(error, result))

@@ -21,7 +21,7 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar, assert_never
+from typing import Any, Final, Generic, TypeVar, assert_never
 
 import outcome
 import trio
@@ -33,6 +33,10 @@ from understudy_protocols.errors import (
 )
 
 T = TypeVar("T")
+
+# Stands for the line of a mailbox that holds nothing, and can take nothing.  A
+# deque of its own would be a tenth of an idle actor.
+_NO_LINE: Final[deque[Any]] = deque(maxlen=0)
 
 
 class Overflow(enum.Enum):
@@ -106,12 +110,12 @@ class Mailbox(Generic[T]):
         self.on_ready: Callable[[], None] = _nobody_to_wake
         self._on_dropped: Callable[[T, str], None] = on_dropped or _nobody_to_tell
         self._reason: str | None = None
-        self._items: deque[T] = deque()
+        self._items: deque[T] = _NO_LINE
         # How many of the first items were put in front, and so do not count.
         self._ahead = 0
-        # Senders that wait for room, in line, each with its item.  Nobody waits
-        # while there is room.
-        self._blocked: dict[trio.lowlevel.Task, T] = {}
+        # Senders that wait for room, in line, each with its item; made for the
+        # first.  Nobody waits while there is room.
+        self._blocked: dict[trio.lowlevel.Task, T] | None = None
 
     def put_nowait(self, item: T) -> None:
         """Put *item* behind all others, without waiting.
@@ -123,8 +127,11 @@ class Mailbox(Generic[T]):
         """
         if self._reason is not None:
             raise self._stopped()
-        if len(self._items) - self._ahead < self.capacity:
-            self._items.append(item)
+        items = self._items
+        if items is _NO_LINE:
+            items = self._items = deque()
+        if len(items) - self._ahead < self.capacity:
+            items.append(item)
             self.on_ready()
         else:
             self._put_in_full(item)
@@ -148,9 +155,12 @@ class Mailbox(Generic[T]):
             return
         self.overflows += 1
         task = trio.lowlevel.current_task()
+        if self._blocked is None:
+            self._blocked = {}
         self._blocked[task] = item
 
         def abort(_: object) -> trio.lowlevel.Abort:
+            assert self._blocked is not None, "this sender stands in it"
             del self._blocked[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
@@ -166,6 +176,8 @@ class Mailbox(Generic[T]):
         """
         if self._reason is not None:
             raise self._stopped()
+        if self._items is _NO_LINE:
+            self._items = deque()
         self._items.appendleft(item)
         self._ahead += 1
         self.on_ready()
@@ -187,6 +199,11 @@ class Mailbox(Generic[T]):
             trio.lowlevel.reschedule(sender)
         return item
 
+    def rest(self) -> None:
+        """Let go of the room for messages, as nothing is in it; called when idle."""
+        if not self._items:
+            self._items = _NO_LINE
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -198,7 +215,7 @@ class Mailbox(Generic[T]):
     @property
     def blocked(self) -> int:
         """How many senders wait for room."""
-        return len(self._blocked)
+        return len(self._blocked or ())
 
     @property
     def closed(self) -> bool:
@@ -220,13 +237,13 @@ class Mailbox(Generic[T]):
             return []
         self._reason = reason
         left = [*self._items]
-        self._items.clear()
+        self._items = _NO_LINE
         self._ahead = 0
-        for sender in self._blocked:
+        blocked, self._blocked = self._blocked or (), None
+        for sender in blocked:
             error = self._stopped()
             error.__cause__ = cause
             trio.lowlevel.reschedule(sender, outcome.Error(error))
-        self._blocked.clear()
         return left
 
     def _put_in_full(self, item: T) -> None:

@@ -209,9 +209,16 @@ class Ref(Address, Generic[M_contra, R_co]):
             raise ActorStoppedError(self.path, "not running")
         if deadline > now:
             sender = None if hand is None else hand.holder.path
-            reply = Reply[Any](self.path, sender, self.dead_letters)
+            reply: Reply[Any] = Reply(self.path, sender, self.dead_letters)
             with trio.CancelScope(deadline=deadline):
-                envelope = self._envelope(message, deadline, reply, chain)
+                envelope = Envelope(
+                    freeze(message, "message"),
+                    contextvars.copy_context(),
+                    sender,
+                    reply,
+                    chain,
+                    deadline,
+                )
                 await self._deliver(envelope, math.inf)
                 answer: R_co = await reply.wait()
                 return answer
@@ -359,7 +366,7 @@ class Ref(Address, Generic[M_contra, R_co]):
 
     async def _deliver(self, envelope: Envelope, timeout: float) -> None:
         mailbox = self._inbox.mailbox
-        if mailbox.overflow is not Overflow.BLOCK or mailbox.has_room:
+        if mailbox.has_room or mailbox.overflow is not Overflow.BLOCK:
             mailbox.put_nowait(envelope)
             return
         hand = current_hand()
@@ -380,22 +387,12 @@ class Ref(Address, Generic[M_contra, R_co]):
     def _dropped(self, envelope: Envelope, reason: str) -> None:
         self.bury(envelope, reason, MailboxFullError(self.path, self._capacity))
 
-    def _envelope(
-        self,
-        message: object,
-        deadline: float,
-        reply: Reply[Any] | None = None,
-        chain: tuple[Address, ...] = (),
-    ) -> Envelope:
+    def _envelope(self, message: object, deadline: float) -> Envelope:
         hand = current_hand()
-        return Envelope(
-            freeze(message, "message"),
-            contextvars.copy_context(),
-            None if hand is None else hand.holder.path,
-            reply,
-            chain,
-            deadline,
-        )
+        sender = None if hand is None else hand.holder.path
+        frozen = freeze(message, "message")
+        context = contextvars.copy_context()
+        return Envelope(frozen, context, sender, deadline=deadline)
 
     def _new_inbox(self) -> Inbox[Envelope]:
         return Inbox(Mailbox(self.path, self._capacity, self._overflow, self._dropped))

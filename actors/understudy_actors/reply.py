@@ -7,7 +7,6 @@ or after another one, is a dead letter and can satisfy no later ask.
 
 from __future__ import annotations
 
-import enum
 from typing import Generic, TypeVar, cast
 
 import trio
@@ -19,10 +18,9 @@ from understudy_protocols.frozen_types import admit
 R = TypeVar("R")
 
 
-class _State(enum.Enum):
-    OPEN = "open"
-    ANSWERED = "second_reply"
-    REVOKED = "late_reply"
+# What a reply is that comes too late, by why it does.
+_ANSWERED = "second_reply"
+_REVOKED = "late_reply"
 
 
 class Reply(Generic[R]):
@@ -37,10 +35,10 @@ class Reply(Generic[R]):
     __slots__ = (
         "_asked",
         "_asker",
+        "_closed",
         "_dead_letters",
         "_debts",
         "_error",
-        "_state",
         "_task",
         "_value",
     )
@@ -51,16 +49,16 @@ class Reply(Generic[R]):
         self._asked = asked
         self._asker = asker
         self._dead_letters = dead_letters
+        self._closed: str | None = None  # what a further reply would be
         self._debts: set[Reply[R]] | None = None
         self._error: BaseException | None = None
-        self._state = _State.OPEN
         self._task: trio.lowlevel.Task | None = None
         self._value: object = None
 
     @property
     def wanted(self) -> bool:
         """Whether somebody still waits for it."""
-        return self._state is _State.OPEN
+        return self._closed is None
 
     def send(self, value: R) -> None:
         """Answer; a dead letter if the asker has an answer or has left.
@@ -69,23 +67,23 @@ class Reply(Generic[R]):
           NotFrozenError: *value* cannot be made immutable.
         """
         frozen = freeze(value, "reply")
-        if self._state is _State.OPEN:
+        if self._closed is None:
             self._value = frozen
-            self._settle(_State.ANSWERED)
+            self._settle(_ANSWERED)
         else:
             to = self._asker or "an asker outside all actors"
-            why = self._state.value
-            self._dead_letters.add(DeadLetter(frozen, to, why, self._asked))
+            letter = DeadLetter(frozen, to, self._closed, self._asked)
+            self._dead_letters.add(letter)
 
     def fail(self, error: BaseException) -> None:
         """Make the ask raise *error*; nothing happens if nobody waits."""
-        if self._state is _State.OPEN:
+        if self._closed is None:
             self._error = error
-            self._settle(_State.ANSWERED)
+            self._settle(_ANSWERED)
 
     def owed(self, debts: set[Reply[R]]) -> None:
         """Stand in *debts* until settled, for whoever must not forget it."""
-        if self._state is _State.OPEN:
+        if self._closed is None:
             self._debts = debts
             debts.add(self)
 
@@ -97,7 +95,7 @@ class Reply(Generic[R]):
           ActorStoppedError: the actor ended before it answered.
           Whatever the actor answers by `fail`.
         """
-        if self._state is _State.OPEN:
+        if self._closed is None:
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._leave)
         else:
@@ -107,8 +105,8 @@ class Reply(Generic[R]):
         return cast("R", self._value)
 
     @trio.lowlevel.enable_ki_protection
-    def _settle(self, state: _State) -> None:
-        self._state = state
+    def _settle(self, closed: str) -> None:
+        self._closed = closed
         if self._debts is not None:
             self._debts.discard(self)
         task, self._task = self._task, None
@@ -119,7 +117,7 @@ class Reply(Generic[R]):
         # Revoked here, not when the asker runs again: in between, a reply
         # would wake a task that is no longer parked.
         self._task = None
-        self._settle(_State.REVOKED)
+        self._settle(_REVOKED)
         return trio.lowlevel.Abort.SUCCEEDED
 
 

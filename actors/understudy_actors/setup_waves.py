@@ -14,27 +14,27 @@ class SetupWaves:
 
     Attributes:
       number: the wave that a worker made now belongs to.
-      resting: whether no setup is to begin just now.
+      due: when a setup may begin again; None if it may now.
     """
 
     def __init__(self) -> None:
         self.number: int = 0
-        self.resting: bool = False
+        self.due: float | None = None
         self._failed = 0
 
-    def failed(self, wave: int) -> float | None:
+    def failed(self, wave: int, now: float) -> float | None:
         """Count a failed setup of *wave*.
 
         Returns:
-          The seconds to rest; None if the wave has been counted already.
+          When a setup may begin again; None if the wave has been counted already.
         """
         if wave != self.number:
             return None
         delay = restart_delay(SETUP_BACKOFF, self._failed, 0.5)
         self.number += 1
         self._failed += 1
-        self.resting = True
-        return delay
+        self.due = now + delay
+        return self.due
 
     def succeeded(self) -> None:
         """Forget the failures before."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import trio
 
+from understudy_actors.breakages import Breakages
 from understudy_actors.contexts import same_variables
 from understudy_actors.exits import leaf
 from understudy_actors.mailbox import Mailbox
@@ -27,8 +27,8 @@ from understudy_actors.restart_window import RestartWindow
 from understudy_actors.setup_waves import SetupWaves
 from understudy_actors.watchdog import Cut, Watchdog
 from understudy_actors.worker import Work, Worker
-from understudy_protocols.errors import RestartIntensityError
 from understudy_protocols.supervision import Life
+from understudy_protocols.workload import Workload
 
 M = TypeVar("M")
 
@@ -53,6 +53,9 @@ class StepActor(Generic[M]):
       window: the replacements of broken workers that are allowed.
       watchdog: keeps the workers' deadlines.
       nursery: where worker tasks live.
+
+    Attributes:
+      busy: workers that hold a permit; a count.
     """
 
     def __init__(
@@ -70,14 +73,13 @@ class StepActor(Generic[M]):
         self.mailbox = mailbox
         self.max_concurrent = max_concurrent
         self._make_work = make_work
-        self._window = window
         self._watchdog = watchdog
         self._nursery = nursery
         self._context = contextvars.copy_context()
         # Invariant: busy is the number of workers with holds_permit, and at
         # most max_concurrent unless that was lowered while they worked.  A worker
         # that is stuck with a message counts until it ends: it is still at it.
-        self._busy = 0
+        self.busy: int = 0
         self._waking: Worker[M] | None = None
         self.looking = False
         self._serving = False
@@ -90,14 +92,23 @@ class StepActor(Generic[M]):
         self._waves = SetupWaves()
         self._workers: dict[Worker[M], None] = {}
         self._failure: BaseException | None = None
-        self._causes: deque[BaseException] = deque(maxlen=window.intensity + 1)
+        self._breakages = Breakages(path, window)
+        self._lost = 0  # workers that were left behind, and are at it still
         self._changed = trio.Event()
         mailbox.on_ready = self._wake
 
-    @property
-    def busy(self) -> int:
-        """Workers that hold a permit."""
-        return self._busy
+    def workload(self, limit: int | None) -> Workload:
+        """Return what there is to do; *limit* is the one that the step declares."""
+        return Workload(
+            in_hand=self.busy,
+            limit=limit,
+            queued=len(self.mailbox),
+            replaced=self._breakages.replaced,
+            stuck=self._lost,
+            due=None if self._workers else self._waves.due,
+            down=self._failure is not None,
+            cause=self._breakages.cause,
+        )
 
     async def run(self, life: Life) -> None:
         """Serve until asked to stop or until too many workers broke.
@@ -123,7 +134,7 @@ class StepActor(Generic[M]):
 
     def permit_freed(self) -> None:
         """Give a free permit to a waiting worker, or to the next message."""
-        self._busy -= 1
+        self.busy -= 1
         if self._returning:
             self._give_back(next(iter(self._returning.values())))
         elif len(self.mailbox):
@@ -133,8 +144,8 @@ class StepActor(Generic[M]):
         """See `Worker.regain_permit`."""
         if worker.holds_permit:
             await trio.lowlevel.checkpoint()
-        elif self._busy < self.max_concurrent and not self._returning:
-            self._busy += 1
+        elif self.busy < self.max_concurrent and not self._returning:
+            self.busy += 1
             worker.holds_permit = True
             await trio.lowlevel.checkpoint()
         else:
@@ -149,7 +160,7 @@ class StepActor(Generic[M]):
             await trio.lowlevel.wait_task_rescheduled(abort)
 
     def _give_back(self, worker: Worker[M]) -> None:
-        self._busy += 1
+        self.busy += 1
         worker.holds_permit = True
         # One permit serves all tasks of the worker that wait for it.
         for task in [t for t, w in self._returning.items() if w is worker]:
@@ -157,7 +168,7 @@ class StepActor(Generic[M]):
             trio.lowlevel.reschedule(task)
 
     def _grant(self, worker: Worker[M]) -> None:
-        self._busy += 1
+        self.busy += 1
         worker.holds_permit = True
         assert worker.task is not None, "only a running worker is idle"
         trio.lowlevel.reschedule(worker.task)
@@ -167,14 +178,14 @@ class StepActor(Generic[M]):
             self._waking is not None
             or self.looking
             or not self._serving
-            or self._busy >= self.max_concurrent
+            or self.busy >= self.max_concurrent
         ):
             return
         if self._idle:
             self._waking = self._idle.pop()
             self._grant(self._waking)
-        elif len(self.mailbox) > len(self._setting_up) and not self._waves.resting:
-            self._busy += 1
+        elif len(self.mailbox) > len(self._setting_up) and self._waves.due is None:
+            self.busy += 1
             worker = self._waking = Worker(self, self._make_work())
             self._workers[worker] = None
             if worker.work.stateful:
@@ -269,7 +280,7 @@ class StepActor(Generic[M]):
                     len(mailbox)
                     and worker.holds_permit
                     and not self._returning
-                    and self._busy <= self.max_concurrent
+                    and self.busy <= self.max_concurrent
                 ):
                     if not self._may_idle(worker):
                         return False
@@ -324,6 +335,7 @@ class StepActor(Generic[M]):
         self.looking = False
         self._awake(worker)
         self._workers.pop(worker, None)
+        self._lost -= worker.lost
         if worker.holds_permit:
             worker.holds_permit = False
             self.permit_freed()
@@ -348,6 +360,7 @@ class StepActor(Generic[M]):
         self._workers.pop(worker, None)
         self._setting_up.discard(worker)
         worker.lost = True
+        self._lost += 1
         message, worker.message = worker.message, None
         reason = worker.slot.fired
         if reason is not None:
@@ -363,29 +376,18 @@ class StepActor(Generic[M]):
         """Count a worker that broke; after a failed setup, rest before the next."""
         wave, worker.wave = worker.wave, None
         if wave is not None:
-            delay = self._waves.failed(wave)
-            if delay is None:
+            due = self._waves.failed(wave, self._watchdog.now())
+            if due is None:
                 return
-            self._watchdog.call_at(self._watchdog.now() + delay, self._rested)
-        self._count_breakage(error)
+            self._watchdog.call_at(due, self._rested)
+        failure = self._breakages.add(error, self._watchdog.now())
+        if failure is not None:
+            self._fail(failure)
 
     def _rested(self) -> None:
-        self._waves.resting = False
+        self._waves.due = None
         if len(self.mailbox):
             self._wake()
-
-    def _count_breakage(self, error: BaseException) -> None:
-        self._causes.append(error)
-        self._window = self._window.after_restart(self._watchdog.now())
-        if self._window.exceeded:
-            failure = RestartIntensityError(
-                self.path,
-                self._window.intensity,
-                self._window.period,
-                tuple(self._causes),
-            )
-            failure.__cause__ = error
-            self._fail(failure)
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None or not isinstance(error, Exception):

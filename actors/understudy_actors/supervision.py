@@ -218,7 +218,7 @@ class Supervision:
             children.out.extend(Refuse(reply, error) for reply in child.starters)
             child.starters.clear()
             children.settle(child, end)
-        elif self.phase is Phase.STARTING and child.lineage.count == 1:
+        elif self.phase is Phase.STARTING and child.lineage.count == child.first:
             children.settle(child, end, Decision.GIVE_UP)
             self._wind_up(error)
         elif end.escalates:

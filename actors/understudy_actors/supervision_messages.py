@@ -137,7 +137,12 @@ class StartLife(msgspec.Struct, frozen=True):
 
 
 class StopLife(msgspec.Struct, frozen=True):
-    """Ask a life to stop, cut it when *grace* is over; its end will be told."""
+    """Ask a life to stop, cut it when *grace* is over; its end will be told.
+
+    A worker that is not ready has no grace: it has nothing to finish yet, and
+    may hang.  Only its life knows that for sure, since it may have become ready
+    and not been heard.
+    """
 
     id: str
     grace: float | Kill

@@ -43,7 +43,7 @@ from understudy_protocols.supervision_records import (
     TreeSnapshot,
 )
 
-_OWN = ("id", "start", "on_gone")
+_OWN = ("id", "start", "on_gone", "workload")
 _SHARED = tuple(
     field.name for field in attrs.fields(ChildSpec) if field.name not in _OWN
 )
@@ -69,8 +69,11 @@ class _Reply:
         self._event.set()
 
     def refuse(self, error: Exception) -> None:
-        self._error = error
-        self._event.set()
+        # A supervisor that ends refuses all whose call has not returned: among
+        # them those who were answered in the same breath.
+        if not self.done:
+            self._error = error
+            self._event.set()
 
     async def wait(self) -> object:
         await self._event.wait()
@@ -212,12 +215,18 @@ class Supervisor:
 
     def tree(self) -> TreeSnapshot:
         """Return the listing of this supervisor and of all below it, now."""
-        children = self.children()
-        below = (child.value for child in children)
+        spec = self.spec
         return TreeSnapshot(
             self.path,
-            children,
-            tuple(value.tree() for value in below if isinstance(value, Supervisor)),
+            spec.strategy,
+            spec.intensity,
+            spec.period,
+            self.children(),
+            tuple(
+                below.tree()
+                for below in self._loop.below()
+                if isinstance(below, Supervisor)
+            ),
         )
 
     def _check(self, spec: ChildSpec) -> None:

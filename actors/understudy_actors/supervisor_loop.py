@@ -79,7 +79,6 @@ class SupervisorLoop:
         self.gone = trio.Event()
         self.result: object = None
         self._life = life
-        self._handle: object = None
         self._inbox = deque[Event]()
         self._parked: trio.lowlevel.Task | None = None
         self._timers = Timers[int | Incarnation]()
@@ -103,6 +102,11 @@ class SupervisorLoop:
         else:  # it was left behind: only observers want to know
             self._emit(life, _state_of(end), end)
 
+    def below(self) -> list[object]:
+        """Return the handles of the supervisors among the children, if they live."""
+        handles = (life.handle for life in self._lives.values())
+        return [handle for handle in handles if handle is not None]
+
     # The loop
 
     async def run(self, handle: object) -> None:
@@ -111,7 +115,7 @@ class SupervisorLoop:
         Args:
           handle: what it reports ready with.
         """
-        self._handle = handle
+        self._life.handle = handle
         self._life.on_stop(lambda: self.post(StopAsked()))
         self.post(Begin())
         try:
@@ -184,7 +188,7 @@ class SupervisorLoop:
             case TellGone():
                 self._tell_gone(action)
             case Up():
-                self._life.ready(self._handle)
+                self._life.ready(self._life.handle)
             case GaveUp():
                 end = Exit(ExitKind.GAVE_UP, action.error)
                 self._emit(self._life, LifeState.GAVE_UP, end)
@@ -217,6 +221,8 @@ class SupervisorLoop:
             life.kill()
             self._bound(life, self.system.kill_timeout)
             return
+        if life.kind is ChildKind.WORKER and not life.is_ready:
+            grace = 0.0
         for error in life.ask_to_stop():
             end = Exit(ExitKind.CRASH, error)
             self._emit(life, LifeState.STOPPING, end)

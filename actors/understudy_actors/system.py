@@ -42,6 +42,7 @@ from understudy_protocols.supervision_records import (
     LifeState,
     StopReport,
     SupervisionEvent,
+    TreeSnapshot,
 )
 
 
@@ -96,6 +97,7 @@ class ActorSystem(System):
         super().__init__(name, random or Random(), kill_timeout, on_event)
         self.stop_timeout = stop_timeout
         self.stop_report: StopReport | None = None
+        self._root_spec = root
         self._spec = supervisor_child(name, root)
         self._life: Incarnation | None = None
         self._body = trio.CancelScope()
@@ -103,6 +105,19 @@ class ActorSystem(System):
         self._gone = trio.Event()
         self._end: Exit | None = None
         self._interrupt: KeyboardInterrupt | None = None
+
+    def tree(self) -> TreeSnapshot:
+        """Return the whole tree as it is at this moment.
+
+        There is nothing in it before the block is entered.
+        """
+        root = None if self._life is None else self._life.handle
+        if isinstance(root, Supervisor):
+            return root.tree()
+        spec = self._root_spec
+        return TreeSnapshot(
+            self.name, spec.strategy, spec.intensity, spec.period, (), ()
+        )
 
     async def stop(self) -> StopReport:
         """Stop the whole tree in order; return what was left undone.

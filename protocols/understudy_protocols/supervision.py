@@ -28,6 +28,7 @@ from understudy_protocols.restart_policy import (
     check_period,
     is_length,
 )
+from understudy_protocols.workload import Workload
 
 _Word = TypeVar("_Word", bound=enum.Enum)
 
@@ -259,6 +260,8 @@ class ChildSpec:
         or its group's, is none of these.  A child that stays known and is
         started after all can be gone again.  It is called synchronously and
         must neither block nor raise.
+      workload: says, for each listing, what the child has to do; whether it
+        lives or not.  It is called synchronously and must neither block nor raise.
 
     Raises:
       ChildSpecError: a value that cannot be used; the message quotes it.
@@ -279,6 +282,7 @@ class ChildSpec:
     backoff: Backoff | None = None
     escalates: bool = False
     on_gone: Gone | None = None
+    workload: Callable[[], Workload] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not _is_id(self.id):

@@ -10,7 +10,8 @@ import attrs
 import msgspec
 
 from understudy_protocols.errors import UnderstudyError
-from understudy_protocols.supervision import ChildKind, ExitKind, Restart
+from understudy_protocols.supervision import ChildKind, ExitKind, Restart, Strategy
+from understudy_protocols.workload import Workload
 
 
 class LifeState(enum.Enum):
@@ -142,6 +143,7 @@ class ChildStatus:
       incarnation: the number of its latest life; 0 before the first.
       due: when its next life starts; on the system's clock, None if not waiting.
       value: what it reported ready with; None unless it runs.
+      workload: what it has to do; None if it does not say.
     """
 
     id: str
@@ -152,6 +154,7 @@ class ChildStatus:
     incarnation: int
     due: float | None
     value: object = attrs.field(repr=False)
+    workload: Workload | None = None
 
 
 class ChildCount(msgspec.Struct, frozen=True):
@@ -175,11 +178,17 @@ class TreeSnapshot(msgspec.Struct, frozen=True):
 
     Args:
       path: the supervisor's.
-      children: its listing.
-      below: the snapshots of those children that are running supervisors.
+      strategy: which of its children share the fate of a restarted one.
+      intensity: restarts that it allows inside one period; a count.
+      period: length of that window; seconds.
+      children: its listing, in start order.
+      below: the snapshots of those children that are supervisors and live.
     """
 
     path: str
+    strategy: Strategy
+    intensity: int
+    period: float
     children: tuple[ChildStatus, ...]
     below: tuple[TreeSnapshot, ...]
 

@@ -96,7 +96,10 @@ class ManyRuns(Generic[Out_co]):
             await self._changed.wait()
 
     async def aclose(self) -> None:
-        """Cancel the runs that are under way, and wait until they are over."""
+        """Cancel the runs that are under way, and wait until they are over.
+
+        Always a checkpoint.
+        """
         self._more = False
         await self._source.aclose()
         # A copy: a run that ends takes itself out of the line.
@@ -108,6 +111,8 @@ class ManyRuns(Generic[Out_co]):
         self._pending.clear()
         self._done.clear()
         self._held = NOTHING
+        if not runs:
+            await trio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Self:
         return self

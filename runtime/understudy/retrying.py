@@ -96,6 +96,8 @@ async def with_retry(
 ) -> _T:
     """Call *func* until it succeeds, as often and as long as *config* says.
 
+    Always a checkpoint.
+
     Args:
       func: an async function of no argument.
       config: how many attempts, how long each may take, which failures are
@@ -117,6 +119,7 @@ async def with_retry(
         that is not retried; it holds all attempts.
       ConfigError: the function or the validator is not of the kind it is given as.
     """
+    await trio.lowlevel.checkpoint()  # whether or not *func* is one
     name = _name_of(func)
     once = _caller_of(func, to_thread)
     attempts: list[AttemptRecord] = []

@@ -327,7 +327,7 @@ class Runtime(Generic[D]):
 
     def tree(self) -> TreeSnapshot:
         """Return the supervision tree as it is at this moment."""
-        return self._system.root.tree()
+        return self._system.tree()
 
     @property
     def deps(self) -> object:

@@ -69,6 +69,7 @@ class EventStream:
         self.missed: int = 0
 
     async def __aenter__(self) -> Self:
+        await trio.lowlevel.checkpoint()
         self._audience.join(self)
         return self
 

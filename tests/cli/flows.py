@@ -16,6 +16,7 @@ from understudy import (
     RetryConfig,
     pause,
     sequence,
+    stateful_step,
     step,
 )
 from understudy.models.local import LocalModel
@@ -111,6 +112,37 @@ async def ask(context: Context[str], attempt: Attempt[object]) -> str:
 async def greet(context: Context[str], attempt: Attempt[str]) -> str:
     return f"{attempt.deps}, {context.input}"
 
+
+class LookUp:
+    """Its first two workers cannot set up."""
+
+    made = 0
+
+    async def setup(self) -> None:
+        LookUp.made += 1
+        if LookUp.made <= 2:
+            raise ConnectionError("not yet")
+
+    async def execute(self, context: Context[object], attempt: Attempt[object]) -> str:
+        return "found"
+
+
+class Never:
+    """None of its workers can."""
+
+    async def setup(self) -> None:
+        raise ConnectionError(" ".join(["never"] * 20))
+
+    async def execute(self, context: Context[object], attempt: Attempt[object]) -> str:
+        raise AssertionError("its setup has failed")
+
+
+looking_up = sequence(
+    shout,
+    stateful_step(LookUp, name="look_up", output=str, max_concurrent=2),
+    name="looking_up",
+)
+never_there = stateful_step(Never, name="never_there", output=str, retry=ONCE)
 
 approved = sequence(plain_text, pause("approval", output=str), name="approved")
 approved_in_time = sequence(

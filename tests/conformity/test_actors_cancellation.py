@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 from actor_probe import supervising
+from stepwise import SEEDS, CutAtStep, cut_at_every_step
 
 from understudy.testing import run_seeded
 from understudy_actors.actor import actor_child
@@ -21,39 +22,6 @@ from understudy_actors.ref import Ref
 from understudy_actors.reply import Reply
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import MailboxFullError
-
-SEEDS = range(3)
-
-
-class CutAtStep(trio.abc.Instrument):
-    """Calls *cut* when one task has come to its nth checkpoint from now on."""
-
-    def __init__(
-        self, task: trio.lowlevel.Task, step: int, cut: Callable[[], None]
-    ) -> None:
-        self.done = False
-        self._task = task
-        self._step = step
-        self._cut = cut
-        trio.lowlevel.add_instrument(self)
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task and not self.done:
-            self._step -= 1
-            if self._step == 0:
-                self.done = True
-                self._cut()
-
-
-def cut_at_every_step(
-    scenario: Callable[[int], Awaitable[bool]], *, at_least: int
-) -> None:
-    """Run *scenario* with a cut at step 1, 2, ... until it comes too late."""
-    for seed in SEEDS:
-        step = 1
-        while run_seeded(scenario, step, seed=seed):
-            step += 1
-        assert step > at_least, "the scenario has fewer checkpoints than it should"
 
 
 class Account:

@@ -1,21 +1,29 @@
-"""Restart intensity and backoff (S51 to S66)."""
+"""Restart intensity: how many restarts are granted, and to whom (S51 to S61)."""
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 
-from understudy_actors.supervisor import Supervisor, supervisor_child
-from understudy_protocols.errors import RestartIntensityError, RuntimeFailed
+from understudy.testing import seeds
+from understudy_actors.supervisor import supervisor_child
+from understudy_protocols.errors import (
+    RestartIntensityError,
+    RuntimeFailed,
+    StartFailedError,
+)
 from understudy_protocols.restart_policy import Backoff, RestartBudget
-from understudy_protocols.supervision import ExitKind, Restart, Strategy
+from understudy_protocols.supervision import ExitKind, Restart, Shutdown, Strategy
 from understudy_protocols.supervision_records import (
-    AdminError,
     ChildState,
     Decision,
     LifeState,
-    Refusal,
 )
 
 
@@ -42,6 +50,26 @@ def test_s051_s052_one_restart_more_than_allowed_ends_it(
         assert counts == list(range(1, intensity + 2))
 
     run(main, seed)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
+def test_s052_with_intensity_zero_the_first_failure_ends_it(strategy: Strategy) -> None:
+    async def main() -> None:
+        probe = Probe()
+        children = [probe.child("A"), probe.child("B")]
+
+        async def scene() -> None:
+            async with probe.system(
+                supervising(*children, strategy=strategy, intensity=0)
+            ):
+                probe.crash("A")
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed, match="root/A was restarted more than 0"):
+            await scene()
+        assert probe.log == ["init A", "init B", "end A", "stop B"]
+
+    run(main)
 
 
 @pytest.mark.parametrize(("gap", "lasts"), [(0.999, False), (1.0, True), (1.5, True)])
@@ -117,6 +145,29 @@ def test_s055_a_childs_own_budget_stops_that_child_or_escalates(
 
 
 @pytest.mark.parametrize("strategy", list(Strategy)[:3])
+def test_s055_a_childs_own_budget_is_a_window_of_its_own(strategy: Strategy) -> None:
+    async def main() -> None:
+        probe = Probe()
+        a = probe.child("A", budget=RestartBudget(1, 5.0))
+        spec = supervising(a, probe.child("B"), strategy=strategy, intensity=9)
+        async with probe.system(spec) as system:
+            # What others do does not count, nor what is one period old.
+            for at, name in [(0.0, "A"), (1.0, "B"), (2.0, "B"), (5.0, "A")]:
+                await trio.sleep_until(at)
+                await probe.crash_and_settle(name)
+            states = [child.state for child in system.root.children()]
+            assert states == [ChildState.RUNNING] * 2
+            b_before = probe.number("B")
+            await trio.sleep_until(9.0)
+            await probe.crash_and_settle("A")
+            states = [child.state for child in system.root.children()]
+            assert states == [ChildState.STOPPED, ChildState.RUNNING]
+            assert probe.number("B") == b_before, "nobody shares that fate"
+
+    run(main)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s056_failed_starts_spend_budget(strategy: Strategy, seed: int) -> None:
     async def main() -> None:
@@ -144,28 +195,41 @@ def test_s057_what_is_done_by_hand_spends_no_budget() -> None:
                 await system.root.terminate_child("A")
                 await system.root.restart_child("A")
             await system.root.terminate_child("A")
+            probe.init_faults["A"] = [Boom(), None, Boom()]
+            with pytest.raises(StartFailedError):
+                await system.root.restart_child("A")
+            await system.root.restart_child("A")
+            await system.root.terminate_child("A")
             await system.root.delete_child("A")
+            with pytest.raises(StartFailedError):
+                await system.root.start_child(probe.child("A"))
             await system.root.start_child(probe.child("A"))
+        assert not [event for event in probe.events if event.restarts]
 
     run(main)
 
 
 @pytest.mark.parametrize(
-    ("restart", "crash"),
+    ("restart", "error"),
     [
-        (Restart.TRANSIENT, False),
-        (Restart.TEMPORARY, False),
-        (Restart.TEMPORARY, True),
+        (Restart.TRANSIENT, None),
+        (Restart.TRANSIENT, Shutdown()),
+        (Restart.TEMPORARY, None),
+        (Restart.TEMPORARY, Shutdown()),
+        (Restart.TEMPORARY, Boom()),
     ],
 )
 def test_s058_ends_that_are_not_restarted_spend_no_budget(
-    restart: Restart, crash: bool
+    restart: Restart, error: Exception | None
 ) -> None:
     async def main() -> None:
         probe = Probe()
         child = probe.child("A", restart=restart)
         async with probe.system(supervising(child, intensity=0)):
-            (probe.crash if crash else probe.finish)("A")
+            if error is None:
+                probe.finish("A")
+            else:
+                probe.crash("A", error)
             await settle()
             assert probe.number("A") == 1
             assert [end.restarts for end in probe.ends("root/A")] == [0]
@@ -200,6 +264,92 @@ def test_s059_giving_up_stops_the_rest_and_carries_the_causes(seed: int) -> None
     run(main, seed)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    intensity=st.integers(0, 4),
+    period=st.floats(0.5, 10.0),
+    crashes=st.lists(
+        st.tuples(st.floats(0.0, 4.0), st.sampled_from("AB")), max_size=25
+    ),
+    seed=seeds(),
+)
+def test_s060_no_window_of_one_period_holds_more_restarts_than_the_intensity(
+    intensity: int, period: float, crashes: list[tuple[float, str]], seed: int
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        children = [probe.child("A"), probe.child("B")]
+        spec = supervising(*children, intensity=intensity, period=period)
+        with contextlib.suppress(RuntimeFailed):
+            async with probe.system(spec):
+                for gap, name in crashes:
+                    await trio.sleep(gap)
+                    await probe.crash_and_settle(name)
+        granted = [e.time for e in probe.events if e.decision is Decision.RESTART]
+        for first in granted:
+            inside = [at for at in granted if 0 <= at - first < period]
+            assert len(inside) <= intensity
+        # And it was not given up too early.
+        for event in probe.events:
+            if event.decision is Decision.GIVE_UP:
+                recent = [at for at in granted if event.time - at < period]
+                assert len(recent) == intensity
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize(
+    ("jump", "lasts"), [(4.999, False), (5.0, True), (50_000.0, True)]
+)
+def test_s061_a_leap_of_the_clock_changes_nothing_but_the_time(
+    jump: float, lasts: bool
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock)
+
+        async def scene() -> None:
+            async with probe.system(supervising(probe.child("A"), intensity=2)):
+                for _ in range(2):
+                    await probe.crash_and_settle("A")
+                clock.jump(jump)
+                await probe.crash_and_settle("A")
+                await trio.lowlevel.checkpoint()
+                counts = [end.restarts for end in probe.ends("root/A")]
+                assert counts == [1, 2, 1]
+
+        if lasts:
+            await scene()
+        else:
+            with pytest.raises(RuntimeFailed):
+                await scene()
+        assert probe.number("A") == (4 if lasts else 3)
+
+    run(main)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
+def test_s061_a_leap_over_a_backoff_starts_the_child_once(strategy: Strategy) -> None:
+    async def main() -> None:
+        probe = Probe()
+        backoff = Backoff(1.0, 1.0, jitter=0.0)
+        children = [probe.child("A"), probe.child("B")]
+        spec = supervising(*children, strategy=strategy, backoff=backoff)
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock)
+        async with probe.system(spec):
+            await probe.crash_and_settle("A")
+            clock.jump(50_000.0)
+            await settle()
+            assert probe.number("A") == 2
+            await trio.sleep(1e3)
+            assert probe.number("A") == 2
+            assert [end.restarts for end in probe.ends("root/A")] == [1]
+
+    run(main)
+
+
 def test_s061_a_long_idle_time_forgets_all_restarts() -> None:
     async def main() -> None:
         probe = Probe()
@@ -211,129 +361,3 @@ def test_s061_a_long_idle_time_forgets_all_restarts() -> None:
             assert probe.number("A") == 11
 
     run(main)
-
-
-GROWING = Backoff(min_delay=1.0, max_delay=5.0, factor=2.0, jitter=0.0, reset_after=9.0)
-
-
-def test_s062_the_wait_grows_up_to_its_maximum() -> None:
-    async def main() -> None:
-        probe = Probe()
-        spec = supervising(probe.child("A"), backoff=GROWING, intensity=9)
-        waits = list[float]()
-        async with probe.system(spec):
-            for number in range(1, 6):
-                probe.crash("A")
-                await settle()
-                due = probe.events[-1].due
-                assert due is not None
-                waits.append(due - trio.current_time())
-                await trio.sleep_until(due)
-                await settle()
-                assert probe.number("A") == number + 1
-        assert waits == [1.0, 2.0, 4.0, 5.0, 5.0]
-
-    run(main)
-
-
-@pytest.mark.parametrize(("lived", "wait"), [(8.75, 2.0), (9.0, 1.0)])
-def test_s063_the_wait_starts_again_after_a_time_without_failure(
-    lived: float, wait: float
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        spec = supervising(probe.child("A", backoff=GROWING))
-        async with probe.system(spec):
-            probe.crash("A")
-            await trio.sleep(1.0)
-            await settle()
-            assert probe.number("A") == 2
-            await trio.sleep(lived)
-            probe.crash("A")
-            await settle()
-            event = probe.events[-1]
-            assert event.state is LifeState.BACKING_OFF
-            assert event.due == trio.current_time() + wait
-
-    run(main)
-
-
-def test_s064_s065_a_child_that_backs_off_is_listed_and_delays_nothing() -> None:
-    async def main() -> None:
-        probe = Probe()
-        spec = supervising(probe.child("A"), probe.child("B"), backoff=GROWING)
-        async with probe.system(spec) as system:
-            probe.crash("A")
-            await settle()
-            (status, _) = system.root.children()
-            assert status.state is ChildState.RESTARTING
-            assert status.due == 1.0
-            assert status.value is None
-            assert system.root.count().specs == 2
-            assert system.root.count().active == 1
-            await system.root.start_child(probe.child("C"))
-            for call in (system.root.restart_child, system.root.delete_child):
-                with pytest.raises(AdminError) as caught:
-                    await call("A")
-                assert caught.value.refusal is Refusal.RESTARTING
-            with pytest.raises(AdminError) as caught:
-                await system.root.start_child(probe.child("A"))
-            assert caught.value.refusal is Refusal.ALREADY_PRESENT
-            await system.stop()
-            assert trio.current_time() == 0.0
-        assert probe.log.count("init A") == 1
-
-    run(main)
-
-
-@pytest.mark.parametrize("strategy", list(Strategy)[:3])
-def test_s066_terminating_a_child_that_backs_off_takes_the_restart_back(
-    strategy: Strategy,
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        children = [probe.child("A"), probe.child("B")]
-        spec = supervising(*children, strategy=strategy, backoff=GROWING)
-        async with probe.system(spec) as system:
-            probe.crash("B")
-            await settle()
-            await system.root.terminate_child("B")
-            await trio.sleep(10.0)
-            assert probe.log.count("init B") == 1
-            assert system.root.children()[1].state is ChildState.STOPPED
-            assert system.root.children()[0].state is ChildState.RUNNING
-
-    run(main)
-
-
-def test_s069_a_group_restart_that_overtakes_a_backoff_starts_each_child_once() -> None:
-    async def main() -> None:
-        probe = Probe()
-        children = [probe.child(name) for name in "ABC"]
-        spec = supervising(*children, strategy=Strategy.REST_FOR_ONE, backoff=GROWING)
-        async with probe.system(spec):
-            probe.crash("B")
-            await trio.sleep(0.5)
-            probe.crash("A")
-            await trio.sleep(20.0)
-            assert probe.log.count("init B") == 2
-            assert probe.log.count("init C") == 2
-            assert probe.log[-3:] == ["init A", "init B", "init C"]
-
-    run(main)
-
-
-def test_a_default_supervisor_waits_a_little_before_each_restart() -> None:
-    async def main() -> float:
-        probe = Probe()
-        spec = supervising(probe.child("A"), backoff=Backoff())
-        async with probe.system([supervisor_child("S", spec)]) as system:
-            supervisor = system.root.children()[0].value
-            assert isinstance(supervisor, Supervisor)
-            probe.crash("A")
-            await settle()
-            due = supervisor.children()[0].due
-            assert due is not None
-            return due
-
-    assert 0.08 <= run(main) <= 0.12

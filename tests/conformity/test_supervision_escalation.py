@@ -13,8 +13,8 @@ from understudy_actors.supervision_messages import Action, Event, Terminate
 from understudy_actors.supervisor import Supervisor, supervisor_child
 from understudy_actors.supervisor_loop import SupervisorLoop
 from understudy_protocols.errors import RestartIntensityError, RuntimeFailed
-from understudy_protocols.supervision import ExitKind, Strategy
-from understudy_protocols.supervision_records import AdminError, Refusal
+from understudy_protocols.supervision import ExitKind, Kill, Restart, Strategy
+from understudy_protocols.supervision_records import AdminError, LifeState, Refusal
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -35,19 +35,49 @@ def test_s071_a_crash_within_budget_changes_nothing_outside_its_supervisor(
     run(main, seed)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (Strategy.ONE_FOR_ONE, ["init B"]),
+        (Strategy.REST_FOR_ONE, ["stop C", "init B", "init C"]),
+        (Strategy.ONE_FOR_ALL, ["stop C", "stop A", "init A", "init B", "init C"]),
+    ],
+)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_s072_a_supervisor_that_gave_up_is_a_child_that_failed(seed: int) -> None:
+def test_s072_a_supervisor_that_gave_up_is_a_child_that_failed(
+    seed: int, strategy: Strategy, expected: list[str]
+) -> None:
     async def main() -> None:
         probe = Probe()
         inner = supervising(probe.child("B"), intensity=0)
         children = [probe.child("A"), supervisor_child("S", inner), probe.child("C")]
-        outer = supervising(*children, strategy=Strategy.REST_FOR_ONE)
-        async with probe.system(outer):
+        async with probe.system(supervising(*children, strategy=strategy)):
             log = await probe.crash_and_settle("B")
-            assert log == ["end B", "stop C", "init B", "init C"]
+            assert log == ["end B", *expected]
             (end,) = probe.ends("root/S")
             assert end.kind is ExitKind.GAVE_UP
             assert end.restarts == 1
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s072_a_child_that_fails_the_start_of_a_restarted_supervisor_fails_that_start(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("B"), probe.child("C"))
+        children = [probe.child("A"), supervisor_child("S", inner)]
+        outer = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
+        async with probe.system(outer):
+            probe.init_faults["C"] = [Boom()]
+            log = await probe.crash_and_settle("A")
+            assert log[:3] == ["end A", "stop C", "stop B"]
+            assert log[3:8] == ["init A", "init B", "init C", "stop B", "stop A"]
+            assert log[8:] == ["init A", "init B", "init C"]
+            kinds = [end.kind for end in probe.ends("root/S")]
+            assert kinds == [ExitKind.SHUTDOWN, ExitKind.START_FAILED]
 
     run(main, seed)
 
@@ -133,6 +163,63 @@ def test_s076_the_subtree_is_gone_before_the_block_is_left(seed: int) -> None:
                 await trio.sleep_forever()
         assert probe.log[4:] == ["stop D", "stop C", "stop B", "stop A"]
         assert trio.current_time() == 3.0
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("gives up", ["S/A", "S/T/C", "S/T/B", "S/T", "S"]),
+        ("is stopped", ["S/T/C", "S/T/B", "S/T", "S/A", "S"]),
+    ],
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s076_the_subtree_is_gone_before_the_end_of_what_was_above_it(
+    how: str, expected: list[str], seed: int
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        below = supervising(probe.child("B"), probe.child("C", stop_takes=2.0))
+        children = [probe.child("A"), supervisor_child("T", below)]
+        spec = supervising(*children, intensity=0)
+        above = supervisor_child("S", spec, restart=Restart.TEMPORARY)
+        async with probe.system([above]) as system:
+            if how == "gives up":
+                probe.crash("A")
+            else:
+                await system.root.terminate_child("S")
+            await trio.sleep(5.0)
+            assert not system.root.children()
+            assert ended(probe) == [f"root/{path}" for path in expected]
+
+    run(main, seed)
+
+
+def ended(probe: Probe) -> list[str]:
+    """Return the paths of the lives that ended, in order."""
+    ends = (LifeState.STOPPED, LifeState.CRASHED)
+    return [event.path for event in probe.events if event.state in ends]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s076_of_a_supervisor_that_is_killed_the_subtree_is_gone_before_it(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        below = supervising(probe.child("B"), probe.child("C", stop_takes=2.0))
+        spec = supervising(probe.child("A"), supervisor_child("T", below))
+        above = supervisor_child("S", spec, shutdown=Kill.AT_ONCE)
+        async with probe.system([above]) as system:
+            await system.root.terminate_child("S")
+            order = ended(probe)
+            assert sorted(order) == sorted(
+                f"root/{path}" for path in ("S", "S/A", "S/T", "S/T/B", "S/T/C")
+            )
+            for path in order[:-1]:
+                assert order.index(path) < order.index(path.rpartition("/")[0])
+            assert trio.current_time() == 0.0
 
     run(main, seed)
 

@@ -6,6 +6,7 @@ import gc
 import weakref
 from functools import partial
 
+import attrs
 import pytest
 import trio
 from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
@@ -16,6 +17,7 @@ from understudy_protocols.errors import ChildEscalatedError, RuntimeFailed
 from understudy_protocols.supervision import (
     ChildSpec,
     Escalate,
+    Exit,
     ExitKind,
     Kill,
     Life,
@@ -99,6 +101,18 @@ def test_s027_each_end_has_exactly_one_kind(code: Start, kind: ExitKind) -> None
     run(main)
 
 
+def test_s027_there_are_no_other_kinds() -> None:
+    assert [kind.value for kind in ExitKind] == [
+        "normal",
+        "shutdown",
+        "crash",
+        "timeout",
+        "killed",
+        "start_failed",
+        "gave_up",
+    ]
+
+
 def test_s027_a_supervisor_over_budget_ends_with_gave_up() -> None:
     async def main() -> None:
         probe = Probe()
@@ -150,13 +164,44 @@ def test_s028_s029_s030_the_restart_type_decides(
     run(main)
 
 
-def test_s029_gave_up_of_a_transient_supervisor_is_restarted() -> None:
+@pytest.mark.parametrize("crashes_first", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s030_the_id_of_a_temporary_child_is_free_when_it_has_ended(
+    crashes_first: bool, seed: int
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = probe.child("A", restart=Restart.TEMPORARY)
+        gone = trio.Event()
+
+        def note(path: str, end: Exit | None) -> None:
+            gone.set()
+
+        spec = attrs.evolve(child, on_gone=note)
+        async with probe.system(supervising(spec, intensity=0)) as system:
+            (probe.crash if crashes_first else probe.finish)("A")
+            await gone.wait()
+            assert system.root.children() == ()
+            assert await system.root.start_child(child) == "A#1"
+            await system.root.terminate_child("A")
+            assert system.root.children() == ()
+            assert await system.root.start_child(child) == "A#1"
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("restart", [Restart.PERMANENT, Restart.TRANSIENT])
+def test_s028_s029_s032_a_supervisor_that_gave_up_is_restarted(
+    restart: Restart,
+) -> None:
     async def main() -> None:
         probe = Probe()
         spec = supervising(probe.child("A"), intensity=0)
-        below = supervisor_child("S", spec, restart=Restart.TRANSIENT)
+        below = supervisor_child("S", spec, restart=restart)
         async with probe.system([below]) as system:
             await probe.crash_and_settle("A")
+            (end,) = probe.ends("root/S")
+            assert (end.kind, end.restarts) == (ExitKind.GAVE_UP, 1)
             assert system.root.children()[0].incarnation == 2
             assert probe.number("A") == 2
 
@@ -241,145 +286,6 @@ def test_a_child_can_ask_its_supervisor_to_give_up() -> None:
     run(main)
 
 
-class Clean(Exception):
-    """Raised while cleaning up."""
-
-
-async def fails_in_nurseries(life: Life) -> None:
-    life.ready()
-
-    async def fail() -> None:
-        raise Boom("leaf")
-
-    async with trio.open_nursery() as outer, trio.open_nursery() as inner:
-        outer.start_soon(trio.sleep_forever)
-        inner.start_soon(fail)
-        await trio.sleep_forever()
-
-
-both = ExceptionGroup("two", [Boom("one"), ValueError("two")])
-
-
-async def fails_twice(life: Life) -> None:
-    life.ready()
-    raise both
-
-
-async def fails_in_clean_up(life: Life) -> None:
-    life.ready()
-    try:
-        await trio.sleep_forever()
-    finally:
-        raise Clean
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s033_a_group_of_one_is_classified_by_its_leaf(seed: int) -> None:
-    async def main() -> None:
-        probe = Probe()
-        child = ChildSpec("A", fails_in_nurseries, restart=Restart.TEMPORARY)
-        async with probe.system([child]):
-            await settle()
-        (end,) = probe.ends("root/A")
-        assert end.kind is ExitKind.CRASH
-        assert isinstance(end.cause, Boom)
-
-    run(main, seed)
-
-
-def test_s033_a_group_of_several_is_a_crash_that_carries_the_group() -> None:
-    async def main() -> None:
-        probe = Probe()
-        child = ChildSpec("A", fails_twice, restart=Restart.TEMPORARY)
-        async with probe.system([child]):
-            await settle()
-        (end,) = probe.ends("root/A")
-        assert end.kind is ExitKind.CRASH
-        assert end.cause is both
-
-    run(main)
-
-
-def test_s033_an_error_in_the_clean_up_after_a_cut_is_the_cause_of_the_cut() -> None:
-    async def main() -> None:
-        probe = Probe()
-        async with probe.system([ChildSpec("A", fails_in_clean_up, shutdown=1.0)]):
-            pass
-        (end,) = probe.ends("root/A")
-        assert end.kind is ExitKind.KILLED
-        assert isinstance(end.cause, Clean)
-
-    run(main)
-
-
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(3)])
-@pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s034_what_ends_the_process_ends_the_root_in_order(
-    interrupt: BaseException, deep: bool, seed: int
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        inner = [probe.child("B"), probe.child("C"), probe.child("D")]
-        if deep:
-            inner = [supervisor_child("S", supervising(*inner))]
-
-        async def scene() -> None:
-            async with probe.system([probe.child("A"), *inner]):
-                probe.crash("C", interrupt)
-                await trio.sleep_forever()
-
-        with pytest.raises(type(interrupt)) as caught:
-            await scene()
-        assert caught.value is interrupt
-        assert probe.log[4:] == ["end C", "stop D", "stop B", "stop A"]
-
-    run(main, seed)
-
-
-def test_s034_also_when_it_comes_during_the_stop() -> None:
-    async def ends_it(life: Life) -> None:
-        life.ready()
-        await life.wait_stop()
-        raise SystemExit(7)
-
-    async def main() -> None:
-        probe = Probe()
-        with pytest.raises(SystemExit):
-            async with probe.system([probe.child("A"), ChildSpec("B", ends_it)]):
-                pass
-        assert probe.log == ["init A", "stop A"]
-
-    run(main)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s035_a_stray_cancelled_is_a_crash(seed: int) -> None:
-    async def leaks(life: Life) -> None:
-        life.ready()
-        caught: list[BaseException] = []
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            try:
-                await trio.sleep_forever()
-            except trio.Cancelled as cancelled:
-                caught.append(cancelled)
-                raise
-        raise caught[0]
-
-    async def main() -> None:
-        probe = Probe()
-        child = ChildSpec("A", leaks, restart=Restart.TEMPORARY)
-        async with probe.system([child]):
-            await settle()
-        (end,) = probe.ends("root/A")
-        assert end.kind is ExitKind.CRASH
-        assert isinstance(end.cause, RuntimeError)
-        assert isinstance(end.cause.__cause__, trio.Cancelled)
-
-    run(main, seed)
-
-
 class Load:
     """Something that a child is started with."""
 
@@ -437,21 +343,34 @@ def test_s037_a_late_end_of_an_earlier_life_changes_nothing(seed: int) -> None:
     run(main, seed)
 
 
-def test_s038_a_crash_is_reported_once_with_all_that_belongs_to_it() -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s038_a_crash_is_reported_once_with_all_that_belongs_to_it(seed: int) -> None:
     async def main() -> None:
         probe = Probe()
-        boom = Boom("A")
-        async with probe.system([probe.child("A")]) as system:
-            probe.crash("A", boom)
-            await settle()
-            assert system.root.children()[0].incarnation == 2
-            (end,) = probe.ends("root/A")
-        assert end.incarnation == 1
-        assert end.cause is boom
-        assert end.decision is Decision.RESTART
-        assert end.restarts == 1
+        booms = [Boom(str(number)) for number in range(4)]
+        spec = supervising(probe.child("A"), probe.child("B"), period=5.0)
+        async with probe.system(spec):
+            # The other child's count too; after five seconds none of them does.
+            for number, (at, name) in enumerate(
+                [(0.0, "A"), (2.0, "B"), (4.0, "A"), (9.0, "A")]
+            ):
+                await trio.sleep_until(at)
+                probe.crash(name, booms[number])
+                await settle()
+            crashes = [e for e in probe.events if e.state is LifeState.CRASHED]
+            told = [
+                (e.time, e.path, e.incarnation, e.cause, e.decision, e.restarts)
+                for e in crashes
+            ]
+            again = Decision.RESTART
+            assert told == [
+                (0.0, "root/A", 1, booms[0], again, 1),
+                (2.0, "root/B", 1, booms[1], again, 2),
+                (4.0, "root/A", 2, booms[2], again, 3),
+                (9.0, "root/A", 3, booms[3], again, 1),
+            ]
 
-    run(main)
+    run(main, seed)
 
 
 def test_a_child_killed_at_once_is_not_asked_and_that_is_as_expected() -> None:

@@ -8,7 +8,8 @@ import trio.lowlevel
 from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 
 from understudy_actors.incarnation import Incarnation
-from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_actors.supervisor import supervisor_child
+from understudy_protocols.errors import RuntimeFailed
 from understudy_protocols.supervision import (
     ChildSpec,
     ExitKind,
@@ -20,7 +21,6 @@ from understudy_protocols.supervision import (
 from understudy_protocols.supervision_records import (
     AdminError,
     LifeState,
-    Refusal,
     StopReport,
 )
 
@@ -59,6 +59,30 @@ def test_s079_a_dynamic_supervisor_stops_all_at_once(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_s079_s080_the_time_of_a_dynamic_supervisors_children_is_one_and_the_same(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        template = probe.child("T", shutdown=3.0)
+        spec = supervising(template, strategy=Strategy.DYNAMIC)
+        takes = {"a": 2.5, "b": 60.0, "c": 60.0, "d": 3.5, "e": 0.0}
+        async with probe.system(spec) as system:
+            for name, seconds in takes.items():
+                made = probe.child(name, stop_takes=seconds)
+                await system.root.start_child(template.named(name, made.start))
+        assert trio.current_time() == 3.0
+        ends = {name: probe.ends(f"root/{name}")[0] for name in takes}
+        assert {name: end.time for name, end in ends.items()} == {
+            name: min(seconds, 3.0) for name, seconds in takes.items()
+        }
+        killed = [name for name, end in ends.items() if end.kind is ExitKind.KILLED]
+        assert killed == ["b", "c", "d"]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_s080_a_child_over_its_time_is_cut_and_its_siblings_keep_theirs(
     seed: int,
 ) -> None:
@@ -77,6 +101,25 @@ def test_s080_a_child_over_its_time_is_cut_and_its_siblings_keep_theirs(
         assert kinds == [ExitKind.SHUTDOWN, ExitKind.KILLED, ExitKind.SHUTDOWN]
 
     run(main, seed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_s080_a_child_has_its_time_from_the_instant_it_is_ready(seed: int) -> None:
+    probe = Probe()
+
+    async def main() -> None:
+        children = [probe.child("A"), probe.child("B", stop_takes=2.0)]
+        async with probe.system(supervising(*children, intensity=2)):
+            # A's third failure and B's new readiness come in at one instant.
+            probe.init_faults["A"] = [Boom()]
+            probe.crash("A")
+            probe.crash("B")
+            await trio.sleep_forever()
+
+    with pytest.raises(RuntimeFailed):
+        run(main, seed)
+    assert probe.log[-1] == "stop B"
+    assert probe.events[-1].time == 2.0
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -123,6 +166,38 @@ def test_s086_cancellation_from_outside_is_the_same_ordered_stop(seed: int) -> N
         assert scope.cancelled_caught
         assert trio.current_time() == 12.0
         assert probe.log[3:] == ["stop C", "stop A"]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("what", ["a task", "a nursery", "a failing sibling"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s086_so_is_a_cancellation_by_the_host(what: str, seed: int) -> None:
+    async def main() -> None:
+        probe = Probe()
+        children = [probe.child(name, stop_takes=0.5) for name in "AB"]
+        scope = trio.CancelScope()
+
+        async def host() -> None:
+            with scope:
+                async with probe.system(children):
+                    await trio.sleep_forever()
+
+        async def end_it(nursery: trio.Nursery) -> None:
+            await trio.sleep(1.0)
+            if what == "a failing sibling":
+                raise Boom("sibling")
+            (scope if what == "a task" else nursery.cancel_scope).cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(host)
+                nursery.start_soon(end_it, nursery)
+        except* Boom:
+            assert what == "a failing sibling"
+        assert scope.cancelled_caught is (what == "a task")
+        assert trio.current_time() == 2.0
+        assert probe.log[2:] == ["stop B", "stop A"]
 
     run(main, seed)
 
@@ -178,128 +253,6 @@ def test_s086_an_interrupt_of_the_body_is_an_ordered_stop() -> None:
             await scene()
         assert caught.value is interrupt
         assert probe.log[3:] == ["stop C", "stop B", "stop A"]
-
-    run(main)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s087_ten_callers_one_stop(seed: int) -> None:
-    async def main() -> None:
-        probe = Probe()
-        reports: list[StopReport] = []
-
-        async def ask() -> None:
-            reports.append(await system.stop())
-
-        children = [probe.child(name, stop_takes=1.0) for name in "AB"]
-        async with probe.system(children) as system, trio.open_nursery() as nursery:
-            for _ in range(10):
-                nursery.start_soon(ask)
-        assert reports == [StopReport(complete=True)] * 10
-        assert probe.log[2:] == ["stop B", "stop A"]
-        asked = [e for e in probe.events if e.state is LifeState.STOPPING]
-        assert len(asked) == 3
-
-    run(main, seed)
-
-
-@pytest.mark.parametrize("moment", ["start", "restart", "backoff", "stop"])
-@pytest.mark.parametrize("strategy", list(Strategy)[:3])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s088_a_stop_in_the_middle_of_anything_ends_everything(
-    moment: str, strategy: Strategy, seed: int
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        children = [
-            probe.child("A", init_takes=2.0 if moment == "restart" else 0.0),
-            probe.child("B", stop_takes=2.0 if moment == "stop" else 0.0),
-        ]
-        spec = supervising(*children, strategy=strategy)
-        async with (
-            probe.system([supervisor_child("S", spec)]) as system,
-            trio.open_nursery() as nursery,
-        ):
-            inner = system.root.children()[0].value
-            assert isinstance(inner, Supervisor)
-            if moment == "start":
-                nursery.start_soon(_expect_refusal, inner, probe)
-            elif moment == "stop":
-                nursery.start_soon(inner.terminate_child, "B")
-            else:
-                probe.crash("A")
-            await settle()
-            before = len(probe.log)
-            await system.stop()
-            assert trio.current_time() <= 4.0
-            assert not [line for line in probe.log[before:] if "init" in line]
-
-    run(main, seed)
-
-
-async def _expect_refusal(supervisor: Supervisor, probe: Probe) -> None:
-    with pytest.raises(AdminError) as caught:
-        await supervisor.start_child(probe.child("C", init_takes=5.0))
-    assert caught.value.refusal is Refusal.WITHDRAWN
-
-
-@pytest.mark.parametrize("target", ["itself", "supervisor", "system"])
-@pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s089_a_child_that_stops_what_holds_it_does_not_wait_for_itself(
-    target: str, nested: bool, seed: int
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        go = trio.Event()
-
-        async def stop() -> None:
-            if target == "itself":
-                await system.root.terminate_child("A")
-            elif target == "supervisor":
-                await system.root.stop()
-            else:
-                report = await system.stop()
-                assert not report.complete
-
-        async def child(life: Life) -> None:
-            life.ready()
-            await go.wait()
-            if nested:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stop)
-            else:
-                await stop()
-            await life.wait_stop()
-
-        async with probe.system([ChildSpec("A", child), probe.child("B")]) as system:
-            go.set()
-            await settle()
-            await trio.lowlevel.checkpoint()
-            assert probe.ends("root/A")
-            with pytest.raises(AdminError) as caught:
-                await system.root.terminate_child("C")
-            stopped = target != "itself"
-            expected = Refusal.STOPPED if stopped else Refusal.NOT_FOUND
-            assert caught.value.refusal is expected
-        assert trio.current_time() == 0.0
-        assert [end.kind for end in probe.ends("root/A")] == [ExitKind.SHUTDOWN]
-
-    run(main, seed)
-
-
-def test_s089_nor_does_any_other_task_of_the_systems_nursery() -> None:
-    async def main() -> None:
-        probe = Probe()
-        reports: list[StopReport] = []
-
-        async def stop() -> None:
-            reports.append(await system.stop())
-
-        async with probe.system([probe.child("A", stop_takes=1.0)]) as system:
-            system.nursery.start_soon(stop)
-            await trio.sleep(0.5)
-            assert reports == [StopReport(complete=False)]
 
     run(main)
 

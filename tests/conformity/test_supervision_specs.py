@@ -9,16 +9,18 @@ from typing import cast
 
 import attrs
 import pytest
+import trio
 from tree_probe import Probe, run, supervising
 
 from understudy_actors.behaviour import Conduct, OnError
 from understudy_actors.supervisor import Supervisor, supervisor_child
 from understudy_protocols.errors import ChildSpecError
-from understudy_protocols.restart_policy import Backoff, RestartBudget
+from understudy_protocols.restart_policy import NO_BACKOFF, Backoff, RestartBudget
 from understudy_protocols.supervision import (
     AutoShutdown,
     ChildKind,
     ChildSpec,
+    ExitKind,
     Kill,
     Life,
     Restart,
@@ -50,8 +52,9 @@ def test_s001_a_child_without_id_is_refused() -> None:
 def test_s002_a_child_without_code_is_refused() -> None:
     with pytest.raises(TypeError, match="'start'"):
         untyped(ChildSpec)("a")
-    with pytest.raises(ChildSpecError, match=r"start of 'a'.*'serve'"):
-        ChildSpec("a", cast("Start", "serve"))
+    for wrong in ("serve", None, 7):
+        with pytest.raises(ChildSpecError, match=rf"start of 'a'.*{wrong!r}"):
+            ChildSpec("a", cast("Start", wrong))
 
 
 def test_an_owner_that_cannot_be_told_is_refused() -> None:
@@ -71,7 +74,34 @@ def test_s004_a_length_of_time_or_kill_is_a_shutdown(good: float | Kill) -> None
     assert ChildSpec("a", serve, shutdown=good).shutdown == good
 
 
-@pytest.mark.parametrize("bad", [-1, -0.1, math.nan, True, "5", None])
+@pytest.mark.parametrize(
+    ("shutdown", "takes", "until", "kind"),
+    [
+        (0, 0.5, 0.0, ExitKind.KILLED),
+        (0.5, 0.25, 0.25, ExitKind.SHUTDOWN),
+        (0.5, 0.75, 0.5, ExitKind.KILLED),
+        (math.inf, 1000.0, 1000.0, ExitKind.SHUTDOWN),
+        (Kill.AT_ONCE, 0.5, 0.0, ExitKind.KILLED),
+    ],
+)
+def test_s004_a_shutdown_is_how_long_a_child_may_take(
+    shutdown: float | Kill, takes: float, until: float, kind: ExitKind
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        async with probe.system(
+            [probe.child("A", shutdown=shutdown, stop_takes=takes)]
+        ) as system:
+            await system.root.terminate_child("A")
+            assert trio.current_time() == until
+        assert [end.kind for end in probe.ends("root/A")] == [kind]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "bad", [-1, -0.1, -math.inf, math.nan, True, False, "5", "kill at once", None]
+)
 def test_s004_anything_else_is_no_shutdown(bad: object) -> None:
     with pytest.raises(ChildSpecError, match="shutdown of 'a'"):
         ChildSpec("a", serve, shutdown=cast("float", bad))
@@ -97,10 +127,15 @@ def test_s006_the_defaults_are_those_that_are_documented() -> None:
     assert worker.shutdown == 5.0
     assert worker.start_timeout == 30.0
     assert not worker.significant
-    below = supervisor_child("s", SupervisorSpec())
-    assert below.kind is ChildKind.SUPERVISOR
-    assert below.shutdown == math.inf
-    assert below.start_timeout == math.inf
+    for below in (
+        supervisor_child("s", SupervisorSpec()),
+        ChildSpec("s", serve, kind=ChildKind.SUPERVISOR),
+    ):
+        assert below.restart is Restart.PERMANENT
+        assert below.kind is ChildKind.SUPERVISOR
+        assert below.shutdown == math.inf
+        assert below.start_timeout == math.inf
+        assert not below.significant
     spec = SupervisorSpec()
     assert spec.strategy is Strategy.ONE_FOR_ONE
     assert (spec.intensity, spec.period) == (3, 5.0)
@@ -127,6 +162,8 @@ def test_s007_unknown_keywords_are_refused() -> None:
         ({"period": -1}, "period must be .*-1"),
         ({"period": math.inf}, "period must be .*inf"),
         ({"period": math.nan}, "period must be .*nan"),
+        ({"period": True}, "period must be .*True"),
+        ({"period": "5"}, "period must be .*'5'"),
         ({"auto_shutdown": "perhaps"}, "auto_shutdown must be .*'perhaps'"),
         ({"max_children": 0}, "max_children must be .*0"),
         ({"max_children": True}, "max_children must be .*True"),
@@ -207,15 +244,31 @@ def test_s009_only_two_combinations_are_refused(
         make()
 
 
-def test_s010_a_check_gives_the_verdict_of_the_start() -> None:
+@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("auto_shutdown", list(AutoShutdown))
+@pytest.mark.parametrize("names", ["", "A", "S", "AB", "AA", "AS", "SS", "A!"])
+def test_s010_a_check_gives_the_verdict_of_the_start(
+    names: str, auto_shutdown: AutoShutdown, strategy: Strategy
+) -> None:
     probe = Probe()
-    a, b = probe.child("A"), probe.child("B")
-    check_child_specs((a, b))
-    with pytest.raises(ChildSpecError) as checked:
-        check_child_specs((a, a))
-    with pytest.raises(ChildSpecError) as made:
-        SupervisorSpec((a, a))
-    assert str(checked.value) == str(made.value)
+    known = {
+        "A": probe.child("A"),
+        "B": probe.child("B"),
+        "S": probe.child("S", restart=Restart.TRANSIENT, significant=True),
+        "!": cast("ChildSpec", "no spec"),
+    }
+    children = [known[name] for name in names]
+
+    def verdict(check: Callable[..., object]) -> str:
+        try:
+            check(children, strategy=strategy, auto_shutdown=auto_shutdown)
+        except ChildSpecError as error:
+            return str(error)
+        return "fine"
+
+    assert verdict(check_child_specs) == verdict(SupervisorSpec)
+    if len(set(names)) < len(names) or "!" in names:
+        assert verdict(check_child_specs) != "fine"
     assert not probe.log
 
 
@@ -253,18 +306,29 @@ def test_s012_a_refused_child_changes_nothing() -> None:
 
 
 def test_s013_a_list_changed_after_hand_over_changes_nothing() -> None:
-    async def main() -> list[str]:
+    async def main() -> None:
         probe = Probe()
         children = [probe.child("A"), probe.child("B")]
-        spec = SupervisorSpec(children)
-        children.clear()
-        async with probe.system(attrs.evolve(spec, strategy=Strategy.ONE_FOR_ALL)):
-            pass
-        with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            spec.intensity = 5  # type: ignore[misc] # that it is refused is the point
-        return probe.log
+        spec = SupervisorSpec(
+            children, strategy=Strategy.ONE_FOR_ALL, intensity=1, backoff=NO_BACKOFF
+        )
+        children.pop()
+        async with probe.system([supervisor_child("S", spec)]):
+            children.clear()
+            # First the group is started again, then the whole supervisor.
+            for _ in range(2):
+                log = await probe.crash_and_settle("A")
+                assert log == ["end A", "stop B", "init A", "init B"]
 
-    assert run(main) == ["init A", "init B", "stop B", "stop A"]
+    run(main)
+
+
+def test_s013_a_spec_cannot_be_changed() -> None:
+    child = ChildSpec("a", serve)
+    for spec in (child, SupervisorSpec((child,)), RestartBudget(), NO_BACKOFF):
+        for name in attrs.fields_dict(type(spec)):
+            with pytest.raises(attrs.exceptions.FrozenInstanceError):
+                setattr(spec, name, None)
 
 
 def test_s013_rules_do_not_change_after_they_were_handed_over() -> None:

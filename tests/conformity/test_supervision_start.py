@@ -53,16 +53,34 @@ def test_s015_entering_returns_when_the_last_child_is_ready() -> None:
     run(main)
 
 
+def test_s015_starting_a_supervisor_by_hand_returns_when_its_last_child_is_ready() -> (
+    None
+):
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), probe.child("B", init_takes=2.0))
+        async with probe.system([]) as system:
+            handle = await system.root.start_child(supervisor_child("S", spec))
+            assert trio.current_time() == 2.0
+            assert isinstance(handle, Supervisor)
+            states = [child.state for child in handle.children()]
+            assert states == [ChildState.RUNNING] * 2
+
+    run(main)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s016_a_failed_first_start_is_undone_in_reverse_and_not_retried(
-    seed: int,
+    seed: int, strategy: Strategy
 ) -> None:
     async def main() -> None:
         probe = Probe()
         boom = Boom("C")
         probe.init_faults["C"] = [boom]
+        spec = supervising(*(probe.child(name) for name in "ABCD"), strategy=strategy)
         with pytest.raises(StartFailedError) as caught:
-            async with probe.system([probe.child(name) for name in "ABCD"]):
+            async with probe.system(spec):
                 pytest.fail("the body must not run")
         assert probe.log == ["init A", "init B", "init C", "stop B", "stop A"]
         assert caught.value.child == "root/C"
@@ -103,11 +121,14 @@ def test_s017_a_child_that_declines_keeps_its_spec_without_an_instance() -> None
     run(main)
 
 
-def test_s018_a_temporary_or_dynamic_child_that_declines_leaves_nothing() -> None:
+@pytest.mark.parametrize("restart", list(Restart))
+def test_s018_a_temporary_or_dynamic_child_that_declines_leaves_nothing(
+    restart: Restart,
+) -> None:
     async def main() -> None:
         probe = Probe()
         temporary = ChildSpec("A", decline, restart=Restart.TEMPORARY)
-        template = ChildSpec("T", decline)
+        template = ChildSpec("T", decline, restart=restart)
         dynamic = supervising(template, strategy=Strategy.DYNAMIC)
         async with probe.system([temporary, supervisor_child("D", dynamic)]) as system:
             (child,) = system.root.children()
@@ -115,6 +136,9 @@ def test_s018_a_temporary_or_dynamic_child_that_declines_leaves_nothing() -> Non
             assert isinstance(supervisor, Supervisor)
             assert await supervisor.start_child(template.named("x")) is None
             assert supervisor.children() == ()
+            report = await system.stop()
+            assert report.clean
+        assert [end.kind for end in probe.ends("root")] == [ExitKind.SHUTDOWN]
 
     run(main)
 
@@ -149,6 +173,43 @@ def test_s019_readiness_that_comes_after_the_cut_is_too_late() -> None:
             assert LifeState.READY not in [
                 event.state for event in probe.events if event.path == "root/A"
             ]
+
+    run(main)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
+@pytest.mark.parametrize(
+    ("second", "takes", "kind"),
+    [
+        ("hangs", 30.0, ExitKind.TIMEOUT),
+        ("returns", 0.0, ExitKind.START_FAILED),
+        ("raises", 0.0, ExitKind.START_FAILED),
+    ],
+)
+def test_s019_s020_a_restart_that_does_not_come_up_is_tried_again(
+    second: str, takes: float, kind: ExitKind, strategy: Strategy
+) -> None:
+    async def child(life: Life) -> None:
+        if life.number == 2:
+            if second == "hangs":
+                await trio.sleep_forever()
+            if second == "raises":
+                raise Boom
+            return
+        life.ready()
+        if life.number > 1:
+            await life.wait_stop()
+
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(ChildSpec("A", child), strategy=strategy, period=100.0)
+        async with probe.system(spec) as system:
+            await trio.sleep(takes)
+            await settle()
+            (status,) = system.root.children()
+            assert (status.incarnation, status.state) == (3, ChildState.RUNNING)
+            ends = [(end.kind, end.restarts) for end in probe.ends("root/A")]
+            assert ends == [(ExitKind.NORMAL, 1), (kind, 2)]
 
     run(main)
 
@@ -194,6 +255,29 @@ def test_s021_cancelling_the_starter_stops_what_was_started(seed: int) -> None:
         assert probe.log == ["init A", "init B", "stop A"]
         ended = [e.path for e in probe.events if e.kind is not None]
         assert ended == ["root/B", "root/A", "root"]
+        assert trio.lowlevel.current_task().child_nurseries == []
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s021_cancelling_the_starter_of_a_supervisor_stops_what_was_started(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        spec = supervising(probe.child("A"), probe.child("B", init_takes=5.0))
+        below = supervisor_child("S", spec)
+        async with probe.system([]) as system:
+            with trio.move_on_after(1.0) as scope:
+                await system.root.start_child(below)
+            assert scope.cancelled_caught
+            await settle()
+            assert trio.current_time() == 1.0
+            assert probe.log == ["init A", "init B", "stop A"]
+            assert [life.path for life in system.lives] == ["root"]
+            # Its id is free.
+            await system.root.start_child(below)
 
     run(main, seed)
 
@@ -208,6 +292,23 @@ def test_s022_the_ready_value_is_handed_to_the_one_who_asked() -> None:
             await system.root.terminate_child("A")
             assert system.root.children()[0].value is None
             assert await system.root.restart_child("A") == "A#3"
+
+    run(main)
+
+
+def test_s022_the_ready_value_is_the_very_object() -> None:
+    handles: list[object] = []
+
+    async def child(life: Life) -> None:
+        handles.append(object())
+        life.ready(handles[-1])
+        await life.wait_stop()
+
+    async def main() -> None:
+        async with Probe().system([]) as system:
+            assert await system.root.start_child(ChildSpec("A", child)) is handles[0]
+            await system.root.terminate_child("A")
+            assert await system.root.restart_child("A") is handles[1]
 
     run(main)
 
@@ -260,17 +361,24 @@ def test_s024_the_id_of_a_failed_start_is_free_when_the_starter_knows() -> None:
 def test_s026_no_child_appears_once_the_stop_has_begun(seed: int) -> None:
     async def main() -> None:
         probe = Probe()
+        children = [probe.child("A", stop_takes=1.0), probe.child("B")]
         async with (
-            probe.system([probe.child("A", stop_takes=1.0)]) as system,
+            probe.system(children) as system,
             trio.open_nursery() as nursery,
         ):
+            await system.root.terminate_child("B")
             nursery.start_soon(system.stop)
             await settle()
-            for call in (system.root.start_child(probe.child("B")),):
+            before = len(probe.log)
+            for call in (
+                system.root.start_child(probe.child("C")),
+                system.root.restart_child("B"),
+            ):
                 with pytest.raises(AdminError) as caught:
                     await call
                 assert caught.value.refusal is Refusal.STOPPING
-        assert "init B" not in probe.log
+            probe.crash("A")
+        assert not [line for line in probe.log[before:] if "init" in line]
 
     run(main, seed)
 

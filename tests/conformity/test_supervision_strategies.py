@@ -55,8 +55,18 @@ def test_s041_rest_for_one_leaves_those_before_alone(seed: int) -> None:
     run(main, seed)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "crashed", "expected"),
+    [
+        (Strategy.ONE_FOR_ALL, "C", ["stop B", "stop A", "init A", "init C"]),
+        (Strategy.ONE_FOR_ALL, "A", ["stop C", "stop B", "init A", "init C"]),
+        (Strategy.REST_FOR_ONE, "A", ["stop C", "stop B", "init A", "init C"]),
+    ],
+)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_s042_a_temporary_sibling_is_stopped_and_forgotten(seed: int) -> None:
+def test_s042_a_temporary_sibling_is_stopped_and_forgotten(
+    seed: int, strategy: Strategy, crashed: str, expected: list[str]
+) -> None:
     async def main() -> None:
         probe = Probe()
         children = [
@@ -64,11 +74,11 @@ def test_s042_a_temporary_sibling_is_stopped_and_forgotten(seed: int) -> None:
             probe.child("B", restart=Restart.TEMPORARY),
             probe.child("C"),
         ]
-        spec = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
-        async with probe.system(spec) as system:
-            log = await probe.crash_and_settle("C")
-            assert log == ["end C", "stop B", "stop A", "init A", "init C"]
+        async with probe.system(supervising(*children, strategy=strategy)) as system:
+            log = await probe.crash_and_settle(crashed)
+            assert log == [f"end {crashed}", *expected]
             assert [child.id for child in system.root.children()] == ["A", "C"]
+            assert not probe.ends("root")
 
     run(main, seed)
 
@@ -214,15 +224,15 @@ def test_s048_finished_and_stopped_children_are_revived_only_if_wished(
     run(main)
 
 
-def test_s049_the_listing_keeps_its_order() -> None:
+@pytest.mark.parametrize("strategy", list(Strategy)[:3])
+@pytest.mark.parametrize("crashed", list("ABCD"))
+def test_s049_the_listing_keeps_its_order(strategy: Strategy, crashed: str) -> None:
     async def main() -> None:
         probe = Probe()
-        spec = supervising(
-            *(probe.child(name) for name in "ABC"), strategy=Strategy.ONE_FOR_ALL
-        )
+        spec = supervising(*(probe.child(name) for name in "ABC"), strategy=strategy)
         async with probe.system(spec) as system:
             await system.root.start_child(probe.child("D"))
-            await probe.crash_and_settle("A")
+            await probe.crash_and_settle(crashed)
             await system.root.terminate_child("B")
             await system.root.restart_child("B")
             assert [child.id for child in system.root.children()] == list("ABCD")
@@ -230,36 +240,50 @@ def test_s049_the_listing_keeps_its_order() -> None:
     run(main)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
-    size=st.integers(1, 6),
+    types=st.lists(st.sampled_from(list(Restart)), min_size=1, max_size=6),
     index=st.integers(0, 5),
     strategy=st.sampled_from(list(Strategy)[:3]),
     seed=seeds(),
 )
 def test_s050_who_changes_and_in_which_order_is_what_the_strategy_says(
-    size: int, index: int, strategy: Strategy, seed: int
+    types: list[Restart], index: int, strategy: Strategy, seed: int
 ) -> None:
-    index %= size
-    names = [f"c{number}" for number in range(size)]
+    index %= len(types)
+    names = [f"c{number}" for number in range(len(types))]
+    failed = names[index]
     affected = {
         Strategy.ONE_FOR_ONE: names[index : index + 1],
         Strategy.ONE_FOR_ALL: names,
         Strategy.REST_FOR_ONE: names[index:],
     }[strategy]
+    if types[index] is Restart.TEMPORARY:
+        affected = []
+    temporary = {
+        n
+        for n, restart in zip(names, types, strict=True)
+        if restart is Restart.TEMPORARY
+    }
+    again = [name for name in affected if name not in temporary]
 
     async def main() -> None:
         probe = Probe()
-        children = [probe.child(name) for name in names]
-        async with probe.system(supervising(*children, strategy=strategy)):
-            log = await probe.crash_and_settle(names[index])
-            stopped = [name for name in affected if name != names[index]]
+        children = [
+            probe.child(name, restart=restart)
+            for name, restart in zip(names, types, strict=True)
+        ]
+        spec = supervising(*children, strategy=strategy)
+        async with probe.system(spec) as system:
+            log = await probe.crash_and_settle(failed)
             assert log == [
-                f"end {names[index]}",
-                *(f"stop {name}" for name in reversed(stopped)),
-                *(f"init {name}" for name in affected),
+                f"end {failed}",
+                *(f"stop {name}" for name in reversed(affected) if name != failed),
+                *(f"init {name}" for name in again),
             ]
-            changed = [name for name in names if probe.number(name) == 2]
-            assert changed == affected
+            assert [name for name in names if probe.number(name) == 2] == again
+            gone = temporary & {*affected, failed}
+            listed = [child.id for child in system.root.children()]
+            assert listed == [name for name in names if name not in gone]
 
     run(main, seed)

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from understudy.testing import run_seeded
+from understudy_actors.supervisor import Supervisor
 from understudy_actors.system import ActorSystem
 from understudy_protocols.restart_policy import (
     NO_BACKOFF,
@@ -180,6 +181,13 @@ def supervising(
         max_children=max_children,
         revive=revive,
     )
+
+
+def supervisor_of(children_of: Supervisor, child_id: str = "S") -> Supervisor:
+    """Return the live supervisor that is a child of another one."""
+    value = next(c.value for c in children_of.children() if c.id == child_id)
+    assert isinstance(value, Supervisor)
+    return value
 
 
 async def settle() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from understudy_actors.envelope import Address, Envelope, Hand, carry, current_h
 color = contextvars.ContextVar("color", default="none")
 
 
-def carried(work: Coroutine[Any, Any, str]) -> Coroutine[Any, Any, str]:
+def carried(work: Coroutine[Any, Any, str]) -> Awaitable[str]:
     context = contextvars.copy_context()
     context.run(color.set, "red")
     envelope = Envelope("hello", context)

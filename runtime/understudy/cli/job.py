@@ -32,6 +32,7 @@ from understudy.workflows.plan import Plan
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import EscalationError, NotFrozenError, SetupError
 from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.supervision_records import TreeSnapshot
 
 REFRESH = 0.2
 """How often the progress is shown; seconds."""
@@ -42,8 +43,9 @@ LOOK_AGAIN = 0.2
 COUNTING = 2.0
 """How long the lines that were not run are counted; seconds."""
 
-Show = Callable[[Tally, float | None], None]
-"""Shows the progress: the counts, and the part of the input done, from 0 to 1."""
+Show = Callable[[Tally, float | None, Callable[[], TreeSnapshot]], None]
+"""Shows the progress: the counts, the part of the input done, from 0 to 1, and
+the supervision tree."""
 
 
 @attrs.frozen
@@ -106,7 +108,7 @@ async def run_job(spec: JobSpec, runtime: Runtime[Never], show: Show) -> Ended:
         await job.writer.finish()
     if job.writer.error is not None and not job.stopped:
         job.stop_for_output(job.writer.error)
-    show(job.tally, job.part_done())
+    show(job.tally, job.part_done(), job.tree)
     return Ended(
         job.tally,
         trio.current_time() - started,
@@ -136,6 +138,7 @@ class _Job:
             for node in spec.plan.root.walk()
             if isinstance(node.node, Pause) and node.node.timeout is None
         }
+        self._last_tree: TreeSnapshot | None = None
         self._moved = trio.Event()
 
     # --- the tasks ---------------------------------------------------------
@@ -143,19 +146,26 @@ class _Job:
     async def work(self) -> None:
         """Take every line through the runtime; then nothing is in hand."""
         try:
-            async with self.runtime, trio.open_nursery() as nursery:
-                send, receive = trio.open_memory_channel[tuple[int, Record, object]](
-                    self.spec.concurrency
-                )
-                nursery.start_soon(self._read, send)
-                async with receive:
-                    for _ in range(self.spec.concurrency):
-                        nursery.start_soon(self._take, receive.clone())
+            async with self.runtime:
+                try:
+                    await self._run_all()
+                finally:
+                    self._last_tree = self.runtime.tree()
         except EscalationError as error:
             self.stop(str(error))
         self.writer.add(self.order.rest())
         if self.stopped:
             await self._count_the_rest()
+
+    async def _run_all(self) -> None:
+        async with trio.open_nursery() as nursery:
+            send, receive = trio.open_memory_channel[tuple[int, Record, object]](
+                self.spec.concurrency
+            )
+            nursery.start_soon(self._read, send)
+            async with receive:
+                for _ in range(self.spec.concurrency):
+                    nursery.start_soon(self._take, receive.clone())
 
     async def write(self) -> None:
         """Write results as they come; stop the job if that fails."""
@@ -177,7 +187,7 @@ class _Job:
     async def report(self, show: Show) -> None:
         """Show the progress, again and again."""
         while True:
-            show(self.tally, self.part_done())
+            show(self.tally, self.part_done(), self.tree)
             await trio.sleep(REFRESH)
 
     # --- stopping ----------------------------------------------------------
@@ -203,6 +213,10 @@ class _Job:
             return None
         taken = min(1.0, self.records.position / size) if size else 1.0
         return taken * self.tally.finished / self.tally.read if self.tally.read else 0.0
+
+    def tree(self) -> TreeSnapshot:
+        """Return the supervision tree, as it was before it was stopped."""
+        return self._last_tree or self.runtime.tree()
 
     async def _count_the_rest(self) -> None:
         self.tally.counted_all = False

@@ -1,4 +1,4 @@
-"""The command ``understudy``: run, draw, demo."""
+"""The command ``understudy``: run, draw, tree, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -15,30 +15,27 @@ from typing import Annotated, Never, Protocol, cast
 import trio
 import typer
 
+from understudy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, say
 from understudy.cli.inputs import Fit
-from understudy.cli.job import Ended, JobSpec, Show, run_job
+from understudy.cli.job import JobSpec
 from understudy.cli.load import Target, load_deps, load_models, load_workflow
+from understudy.cli.options import DepsOption, ModelsOption, WorkflowArgument
+from understudy.cli.plain import json_line
 from understudy.cli.reading import open_input
 from understudy.cli.records import MAX_RECORD
-from understudy.cli.tally import Tally
-from understudy.cli.writing import open_output, rescue
+from understudy.cli.running import execute
+from understudy.cli.tree_facts import tree_facts
+from understudy.cli.writing import open_output, write_lines
 from understudy.drawing.mermaid import workflow_mermaid
+from understudy.drawing.tree import tree_svg
 from understudy.drawing.workflow import workflow_svg
-from understudy.runtime import Runtime
+from understudy.runtime import MAX_RUNS, Runtime
 from understudy.workflows.check import check
 from understudy.workflows.plan import Plan
 from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
-from understudy_protocols.errors import SetupError, WorkflowError
-
-EXIT_FAILED = 1
-"""Some run did not complete."""
-
-EXIT_MISUSE = 2
-"""The call itself is wrong; nothing was run."""
-
-EXIT_INTERRUPTED = 130
-"""Ctrl-C, as shells have it."""
+from understudy_protocols.errors import EscalationError, SetupError, WorkflowError
+from understudy_protocols.supervision_records import TreeSnapshot
 
 app: typer.Typer = typer.Typer(
     add_completion=False,
@@ -63,15 +60,6 @@ class InputFormat(Enum):
     CSV = "csv"
 
 
-WorkflowArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODULE_OR_FILE:WORKFLOW",
-        help="Where the workflow is: package.module:name or path/file.py:name.",
-    ),
-]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code.
 
@@ -84,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             words or ["--help"], prog_name="understudy", standalone_mode=False
         )
     except SetupError as error:
-        _say(f"understudy: {error}")
+        say(f"understudy: {error}")
         return EXIT_MISUSE
     except _UsageError as error:
-        _say(f"understudy: {cast('_Told', error).format_message()}")
+        say(f"understudy: {cast('_Told', error).format_message()}")
         return EXIT_MISUSE
     except (KeyboardInterrupt, typer.Abort):
-        _say("understudy: interrupted before anything was run")
+        say("understudy: interrupted before anything was run")
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
 
@@ -166,22 +154,16 @@ def run(
         InputFormat | None,
         typer.Option(help="Of INPUT; by its name if not given, else JSONL."),
     ] = None,
-    models: Annotated[
-        str | None,
+    models: ModelsOption = None,
+    deps: DepsOption = None,
+    with_tree: Annotated[
+        bool,
         typer.Option(
-            metavar="MODULE_OR_FILE:NAME",
-            help="A mapping from names to models, or a function that returns one; "
-            "by default `models` beside the workflow, if it is there.",
+            "--tree",
+            help="Show the supervision tree: all the time on a terminal, else once, "
+            "as it was at the end.",
         ),
-    ] = None,
-    deps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE_OR_FILE:NAME",
-            help="What steps get as attempt.deps, or a function that returns it; "
-            "by default `deps` beside the workflow, if it is there.",
-        ),
-    ] = None,
+    ] = False,
 ) -> None:
     """Run a workflow on every line of a file.
 
@@ -219,7 +201,7 @@ def run(
         deadline=run_deadline,
         budget=run_budget,
     )
-    raise typer.Exit(_execute(spec, runtime))
+    raise typer.Exit(execute(spec, runtime, with_tree=with_tree))
 
 
 @app.command()
@@ -239,16 +221,66 @@ def draw(
     target = load_workflow(workflow)
     _warn_if_wrong(target)
     if output is None:
-        typer.echo(workflow_mermaid(target.workflow), nl=False)
+        _print(workflow_mermaid(target.workflow))
         return
     drawings = {".svg": workflow_svg, ".mmd": workflow_mermaid}
     make = drawings.get(Path(output).suffix.lower())
     if make is None:
         raise SetupError(f"{output} is neither .svg nor .mmd; give it one of these")
+    _write(output, make(target.workflow))
+
+
+@app.command()
+def tree(
+    workflow: WorkflowArgument,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.svg",
+            help="Draw it into a file instead of printing it.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print it as one line of JSON.")
+    ] = False,
+    models: ModelsOption = None,
+    deps: DepsOption = None,
+) -> None:
+    """Show who supervises whom when a workflow is hosted.
+
+    Starts its actors, opening the dependencies, looks, and stops them again;
+    nothing is run.
+
+    Exit code: 0, 1 if the actors did not start, 2 if the call is wrong.
+    """
+    if output is not None and as_json:
+        raise SetupError("--json is printed and -o is drawn; leave one of them out")
+    if output is not None and Path(output).suffix.lower() != ".svg":
+        raise SetupError(f"{output} is no .svg; give it that ending")
+    target = load_workflow(workflow)
+    runtime = _runtime(
+        check(target.workflow),
+        load_models(models, target.module),
+        load_deps(deps, target.module),
+        MAX_RUNS,
+        None,
+    )
     try:
-        Path(output).write_text(make(target.workflow), encoding="utf-8")
-    except OSError as error:
-        raise SetupError(f"cannot write {output}: {error.strerror}") from error
+        snapshot, now = trio.run(_taken, runtime)
+    except EscalationError as error:
+        say(f"understudy: {error}")
+        raise typer.Exit(EXIT_FAILED) from error
+    if output is not None:
+        _write(output, tree_svg(snapshot))
+    elif as_json:
+        _print(json_line(tree_facts(snapshot)).decode())
+    else:
+        # Heavy, and of no use to the other commands.
+        from understudy.cli.tree import AT_REST, tree_text
+
+        _print(tree_text(snapshot, now, AT_REST, sys.stdout))
 
 
 @app.command()
@@ -285,63 +317,32 @@ def _runtime(
     )
 
 
-def _execute(spec: JobSpec, runtime: Runtime[Never]) -> int:
-    interrupted = False
-    ended: Ended | None = None
-    with _progress() as show:
-        try:
-            ended = trio.run(run_job, spec, runtime, show)
-        except* KeyboardInterrupt:
-            interrupted = True
-    if ended is None or interrupted:
-        _say("understudy: interrupted at once; results not yet written are lost")
-        return EXIT_INTERRUPTED
-    return _close(spec, ended)
+async def _taken(runtime: Runtime[Never]) -> tuple[TreeSnapshot, float]:
+    async with runtime:
+        return runtime.tree(), trio.current_time()
 
 
-def _close(spec: JobSpec, ended: Ended) -> int:
-    """Say how the job ended, and return the exit code."""
-    tally = ended.tally
-    if ended.misuse:
-        _say(f"understudy: {ended.misuse}")
-        return EXIT_MISUSE
-    if not ended.stopped:
-        _say(tally.sentence(ended.elapsed, spec.output.name))
-        return EXIT_FAILED if tally.others else 0
-    _say(f"understudy: {tally.stopped_sentence(ended.stopped, _kept(spec, ended))}")
-    return 128 + ended.signal if ended.signal else EXIT_FAILED
+def _print(text: str) -> None:
+    with suppress(OSError):  # said below
+        sys.stdout.flush()
+    # Past the buffer, which would try again at exit what has failed.
+    _, error = write_lines(1, [text.encode(sys.stdout.encoding, "replace")])
+    if error is not None:
+        raise SetupError(f"cannot write standard output: {error.strerror}")
 
 
-def _kept(spec: JobSpec, ended: Ended) -> str:
-    """Say where the finished results are."""
-    left = len(ended.unwritten)
-    if not left:
-        return f"kept in {spec.output.name}"
-    written = ended.tally.finished - left
-    elsewhere = rescue(ended.unwritten)
-    if elsewhere is None:
-        return f"{written:,} kept in {spec.output.name}, {left:,} lost"
-    return f"{written:,} kept in {spec.output.name}, {left:,} in {elsewhere}"
-
-
-def _progress() -> AbstractContextManager[Show]:
-    if not sys.stderr.isatty():
-        return nullcontext(_show_nothing)
-    # Heavy, and of no use without a terminal.
-    from understudy.cli.progress import progress_bar
-
-    return progress_bar()
-
-
-def _show_nothing(tally: Tally, part: float | None) -> None:
-    del tally, part
+def _write(output: str, text: str) -> None:
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"cannot write {output}: {error.strerror}") from error
 
 
 def _warn_if_wrong(target: Target) -> None:
     try:
         check(target.workflow)
     except WorkflowError as error:
-        _say(f"understudy: this workflow cannot run yet: {error}")
+        say(f"understudy: this workflow cannot run yet: {error}")
 
 
 def _usd(option: str, amount: float | None) -> Budget | None:
@@ -353,7 +354,3 @@ def _finite(option: str, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise SetupError(f"{option} is {value}; give a number, or leave it out")
     return value
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

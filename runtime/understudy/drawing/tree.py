@@ -14,7 +14,9 @@ from understudy_protocols.supervision_records import (
     ChildStatus,
     TreeSnapshot,
 )
+from understudy_protocols.workload import Workload
 
+_IDLE: Final = Workload()
 _HEIGHT: Final = 40.0
 _BETWEEN: Final = 12.0
 _ACROSS: Final = 44.0
@@ -26,9 +28,11 @@ def tree_svg(snapshot: TreeSnapshot) -> str:
     """Return a picture of a supervision tree as an SVG document.
 
     The root stands at the left.  Supervisors are framed boxes, workers round
-    ones; below each name is its state, and how often it was restarted.
+    ones; below each name is its state, its strategy or limit, and how often it
+    was restarted.
     """
-    root = _branch(_last(snapshot.path) or "root", "supervisor", "child", snapshot)
+    name = _last(snapshot.path) or "root"
+    root = _branch(name, snapshot.strategy.value, "child", snapshot)
     return write_svg(root, f"Supervision tree of {snapshot.path or 'root'}")
 
 
@@ -66,13 +70,18 @@ def _child(parent: TreeSnapshot, child: ChildStatus) -> Block:
     below = next((s for s in parent.below if s.path == child.path), None)
     supervisor = child.kind is ChildKind.SUPERVISOR
     return _branch(
-        child.id, _facts(child), _look(child.state, supervisor=supervisor), below
+        child.id, _facts(child, below), _look(child.state, supervisor=supervisor), below
     )
 
 
-def _facts(child: ChildStatus) -> str:
-    facts = [child.state.value]
-    restarts = max(0, child.incarnation - 1)
+def _facts(child: ChildStatus, below: TreeSnapshot | None) -> str:
+    work = child.workload or _IDLE
+    facts = ["down" if work.down else child.state.value]
+    if below is not None:
+        facts.append(below.strategy.value)
+    if work.limit is not None:
+        facts.append(f"x{work.limit}")
+    restarts = max(0, child.incarnation - 1) + work.replaced
     if restarts:
         facts.append(f"restarted x{restarts}")
     if child.restart is Restart.TEMPORARY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import trio
 
@@ -28,8 +28,10 @@ from understudy_protocols.supervision import (
     ChildSpec,
     Life,
     Restart,
+    Shutdown,
     SupervisorSpec,
 )
+from understudy_protocols.workload import Workload
 
 WORKER_RESTARTS = (3, 5.0)
 """Broken workers that one step may replace, in so many seconds."""
@@ -90,20 +92,14 @@ class Hosted:
 
     def child_spec(self, nursery: Callable[[], trio.Nursery]) -> ChildSpec:
         """Return the supervisor of this workflow's actors, as a child."""
-        children = tuple(
-            ChildSpec(
-                op.path.replace("/", "."),
-                self._actor(op, nursery),
-                restart=Restart.TRANSIENT,
-            )
-            for op in self.compiled.steps
-        )
+        children = tuple(self._step_child(op, nursery) for op in self.compiled.steps)
         return supervisor_child(self.name, SupervisorSpec(children))
 
-    def _actor(
-        self, op: StepOp, nursery: Callable[[], trio.Nursery]
-    ) -> Callable[[Life], Coroutine[object, object, None]]:
+    def _step_child(self, op: StepOp, nursery: Callable[[], trio.Nursery]) -> ChildSpec:
+        actor: StepActor[StepMessage] | None = None
+
         async def serve(life: Life) -> None:
+            nonlocal actor
             actor = StepActor(
                 life.path,
                 op.mailbox,
@@ -125,8 +121,21 @@ class Hosted:
                         causes=(Failure.from_error(error.__cause__ or error),),
                     )
                 )
+                # Observers of the tree want to know why; it is no failure of it.
+                raise Shutdown(f"{op.path} is down") from error
 
-        return serve
+        def workload() -> Workload:
+            limit = op.step.max_concurrent
+            if actor is None:
+                return Workload(limit=limit, queued=len(op.mailbox))
+            return actor.workload(limit)
+
+        return ChildSpec(
+            op.path.replace("/", "."),
+            serve,
+            restart=Restart.TRANSIENT,
+            workload=workload,
+        )
 
     def _work_of(self, op: StepOp) -> Callable[[], StepWork]:
         factory = op.step.factory

@@ -1,0 +1,19 @@
+"""Exit codes, and the way in which everything is said besides results."""
+
+from __future__ import annotations
+
+import sys
+
+EXIT_FAILED = 1
+"""Some run did not complete, or nothing could be started."""
+
+EXIT_MISUSE = 2
+"""The call itself is wrong; nothing was run."""
+
+EXIT_INTERRUPTED = 130
+"""Ctrl-C, as shells have it."""
+
+
+def say(text: str) -> None:
+    """Tell the person who called."""
+    sys.stderr.write(text + "\n")
