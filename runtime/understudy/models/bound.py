@@ -76,6 +76,22 @@ class BoundModel:
         """What results and errors call the model."""
         return self._model.name
 
+    @property
+    def key(self) -> str:
+        """The idempotency key of the attempt's place, which calls extend."""
+        return self._scope.key
+
+    async def reply(self, request: ModelRequest, *, stream: bool = False) -> ModelReply:
+        """Ask the model, as `complete` does, and return its reply as it is.
+
+        For those who write requests themselves, and read what a reply holds besides
+        its text, such as `ToolRequestPart`.  The request's key is set here.
+
+        Cancellation, Raises: as of `complete`.
+        """
+        asking = Asking((self._model, *self._others), self._scope, shown=stream)
+        return await asking.answer(attrs.evolve(request, key=self._scope.call_key()))
+
     @overload
     async def complete(
         self,

@@ -17,6 +17,11 @@ class CallScope(Protocol):
     number: int
 
     @property
+    def key(self) -> str:
+        """The idempotency key of the attempt's place, the same for all attempts."""
+        ...
+
+    @property
     def retry(self) -> RetryConfig:
         """The step's retry rules."""
         ...

@@ -1,0 +1,150 @@
+"""Functions that a model may ask for: described from their signatures, called strictly."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+import attrs
+import msgspec
+
+from understudy.models.replies import as_text
+from understudy.models.structured import schema_of
+from understudy_protocols.chat import Tool, ToolRequestPart, ToolResultPart
+from understudy_protocols.errors import ConfigError
+
+Callee: TypeAlias = Callable[..., Awaitable[object]]
+"""An async function with annotated parameters."""
+
+
+class FunctionError(Exception):
+    """Raise it from a function to tell the model what went wrong.
+
+    The model gets the text as the function's result, and may try something else.
+    Any other exception is an error of the step.
+    """
+
+
+class FunctionCall(msgspec.Struct, frozen=True):
+    """One call, for a function that takes it as a parameter of this type.
+
+    Args:
+      key: the idempotency key: the same when the step is tried again and the
+        model asks for the same, in the same round.
+      round: of the conversation, from 1.
+    """
+
+    key: str
+    round: int
+
+
+@attrs.frozen
+class ModelFunction:
+    """A function as a model sees it.
+
+    Args:
+      callee: what is called.
+      tool: its name, description and parameters, for the model.
+      arguments: what the model's arguments are decoded to.
+      call_parameter: the name of the parameter that takes the `FunctionCall`;
+        empty if there is none.
+    """
+
+    callee: Callee
+    tool: Tool
+    arguments: type[msgspec.Struct]
+    call_parameter: str = ""
+
+
+def model_function(callee: Callee) -> ModelFunction:
+    """Describe *callee* by its name, its docstring, and its annotations.
+
+    Raises:
+      ConfigError: a parameter has no annotation, cannot be given by name, or is
+        of a type that has no JSON schema.
+    """
+    name = getattr(callee, "__name__", type(callee).__name__)
+    if not inspect.iscoroutinefunction(callee):
+        raise ConfigError(f"{name} is not async; make it an async function")
+    try:
+        hints = typing.get_type_hints(callee)
+    except NameError as error:
+        raise ConfigError(f"an annotation of {name} is not known: {error}") from error
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    call_parameter = ""
+    for parameter in inspect.signature(callee).parameters.values():
+        kind = _annotation(name, parameter, hints)
+        if kind is FunctionCall:
+            call_parameter = parameter.name
+        elif parameter.default is parameter.empty:
+            fields.append((parameter.name, kind))
+        else:
+            fields.append((parameter.name, kind, parameter.default))
+    arguments = msgspec.defstruct(
+        name, fields, kw_only=True, frozen=True, forbid_unknown_fields=True
+    )
+    description = inspect.getdoc(callee) or ""
+    tool = Tool(name, description, _parameters(arguments))
+    return ModelFunction(callee, tool, arguments, call_parameter)
+
+
+async def run_function(
+    functions: Mapping[str, ModelFunction],
+    request: ToolRequestPart,
+    call: FunctionCall,
+) -> ToolResultPart:
+    """Return what the function returned that the model asked for, or what was wrong.
+
+    Raises:
+      Whatever the function raises but `FunctionError`.
+    """
+    function = functions.get(request.name)
+    if function is None:
+        there = ", ".join(functions)
+        text = f"there is no function {request.name!r}; there are: {there}"
+        return ToolResultPart(request.id, text, failed=True)
+    try:
+        # No text at all stands for no arguments.
+        text = request.arguments.strip() or "{}"
+        given = msgspec.json.decode(text, type=function.arguments)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        text = f"the arguments cannot be used: {error}"
+        return ToolResultPart(request.id, text, failed=True)
+    arguments: dict[str, object] = {
+        field: getattr(given, field) for field in function.arguments.__struct_fields__
+    }
+    if function.call_parameter:
+        arguments[function.call_parameter] = call
+    try:
+        result = await function.callee(**arguments)
+    except FunctionError as error:
+        return ToolResultPart(request.id, str(error), failed=True)
+    return ToolResultPart(request.id, as_text(result))
+
+
+def _annotation(
+    name: str, parameter: inspect.Parameter, hints: Mapping[str, object]
+) -> object:
+    if parameter.kind not in (
+        parameter.POSITIONAL_OR_KEYWORD,
+        parameter.KEYWORD_ONLY,
+    ):
+        raise ConfigError(
+            f"the parameter {parameter.name!r} of {name} cannot be given by name"
+        )
+    if parameter.name not in hints:
+        raise ConfigError(
+            f"the parameter {parameter.name!r} of {name} has no annotation; "
+            "the model is told its type"
+        )
+    return hints[parameter.name]
+
+
+def _parameters(arguments: type[msgspec.Struct]) -> Mapping[str, object]:
+    """Return the schema of an object itself, with what it refers to beside it."""
+    schema = dict(schema_of(arguments))
+    definitions = dict(cast("Mapping[str, object]", schema.pop("$defs")))
+    own = cast("Mapping[str, object]", definitions.pop(arguments.__name__))
+    return {**own, **({"$defs": definitions} if definitions else {})}
