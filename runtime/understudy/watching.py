@@ -17,6 +17,10 @@ Out_co = TypeVar("Out_co", covariant=True)
 BUFFERED_EVENTS = 10_000
 """Events kept for a watcher that is behind; older ones win, newer are missed."""
 
+FAR_BEHIND = 64
+"""Events that the one who began a run may leave unread before the pieces of a
+model's answer wait for it."""
+
 
 class Audience:
     """The streams that are open; they end when there is nothing more to see.
@@ -67,6 +71,8 @@ class EventStream:
         self._last: RunEvent | None = None
         self._send, self._receive = trio.open_memory_channel[RunEvent](BUFFERED_EVENTS)
         self.missed: int = 0
+        self._read = trio.Event()
+        self._open = True
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()
@@ -91,7 +97,9 @@ class EventStream:
         Cancellation: no event is lost.
         """
         try:
-            return await self._receive.receive()
+            event = await self._receive.receive()
+            self._read.set()
+            return event
         except trio.EndOfChannel:
             last, self._last = self._last, None
             if last is None:
@@ -119,8 +127,17 @@ class EventStream:
         if is_last:
             self.end()
 
+    async def caught_up(self) -> None:
+        """Return when the watcher is not far behind, or has left; a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self._open and self._send.statistics().current_buffer_used > FAR_BEHIND:
+            self._read = trio.Event()
+            await self._read.wait()
+
     def end(self) -> None:
         """Take no more events; those that are kept can still be read."""
+        self._open = False
+        self._read.set()
         self._audience.leave(self)
         self._send.close()
 
@@ -169,6 +186,8 @@ class RunStream(Generic[Out_co]):
             await events.__aexit__(None, None, None)
             raise
         events.only(self._run)
+        if not self._joined:
+            self._run.viewer = events
         return self
 
     async def __aexit__(
@@ -178,6 +197,8 @@ class RunStream(Generic[Out_co]):
         traceback: TracebackType | None,
     ) -> None:
         run = self._begun()
+        if run.viewer is self._events:
+            run.viewer = None
         with trio.CancelScope(shield=True):
             if not self._joined:
                 self._cancel(run)

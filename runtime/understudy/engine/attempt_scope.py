@@ -272,9 +272,16 @@ class AttemptScope:
             trio.from_thread.run_sync(self._emit, value)
 
     async def show(self, value: object) -> None:
-        """Show *value* to those who watch the run; always a checkpoint."""
+        """Show *value* to those who watch the run; waits for the one who began it.
+
+        Always a checkpoint.
+        """
         self._emit(value)
-        await trio.lowlevel.checkpoint()
+        viewer = self._message.strand.run.viewer
+        if viewer is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await viewer.caught_up()
 
     def _emit(self, value: object) -> None:
         self._check()

@@ -202,6 +202,14 @@ class StepEntry(msgspec.Struct, frozen=True):
     skipped: bool = False
 
 
+class Viewer(Protocol):
+    """Who began a run to read its events."""
+
+    async def caught_up(self) -> None:
+        """Return when it is not far behind, or has left; a checkpoint."""
+        ...
+
+
 class Run(Strand):
     """The cell of a whole run.
 
@@ -223,6 +231,7 @@ class Run(Strand):
       leaves: strands that are in one place, as opposed to split.
       paused: how many of these are in a pause.
       log: the steps that have ended, in that order.
+      viewer: the one who began it and reads its events; None if nobody does.
     """
 
     __slots__ = (
@@ -252,6 +261,7 @@ class Run(Strand):
         "stuck",
         "tenant",
         "value",
+        "viewer",
     )
 
     def __init__(
@@ -286,6 +296,7 @@ class Run(Strand):
         self.pauses: dict[str, Answerable] = {}
         self.priority: int = 0
         self.tenant: str = ""
+        self.viewer: Viewer | None = None
         self.begin: Callable[[Run], None] | None = None
         self.on_done: Callable[[], None] | None = None
         self.on_end: trio.Event = trio.Event()

@@ -90,6 +90,7 @@ class Asking:
         self._scope = scope
         self._shown = shown
         self._pieces = 0
+        self._bound = trio.CancelScope()  # the request under way
 
     async def answer(self, request: ModelRequest) -> ModelReply:
         """Return a reply that can be used, having done what can be done for one.
@@ -183,7 +184,7 @@ class Asking:
         error: StepError
         scope.request_begins()
         try:
-            with trio.move_on_after(scope.retry.timeout_seconds):
+            with trio.move_on_after(scope.retry.timeout_seconds) as self._bound:
                 reply = await self._asked(model, request)
                 used = priced(model, reply.usage)
                 cause = reply.finish.cause
@@ -240,7 +241,10 @@ class Asking:
         if isinstance(event, TextDelta | ReasoningDelta):
             self._pieces += 1
             reasoning = isinstance(event, ReasoningDelta)
+            before = self._scope.now()
             await self._scope.show(ModelDelta(self._pieces, event.text, reasoning))
+            # A slow reader is not the model's fault.
+            self._bound.deadline += self._scope.now() - before
 
     # What follows a failure
 
