@@ -61,6 +61,15 @@ def test_a_step_takes_its_name_and_types_from_the_function() -> None:
     assert not extract.takes_attempt
 
 
+def test_a_step_may_take_nothing_as_its_input() -> None:
+    @step
+    async def begin(context: Context[None]) -> str:
+        return f"began with {context.input}"
+
+    assert begin.input_type is type(None)
+    assert run(begin, None).value == "began with None"
+
+
 def test_a_step_that_takes_an_attempt_declares_its_dependencies() -> None:
     @step
     async def extract(context: Context[str], attempt: Attempt[Reply]) -> str:

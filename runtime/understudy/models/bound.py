@@ -16,7 +16,13 @@ import msgspec
 from understudy.models.asking import Asking
 from understudy.models.call_scope import CallScope
 from understudy.models.gated import GatedModel
-from understudy.models.structured import decode, schema_of
+from understudy.models.structured import (
+    Output,
+    Reader,
+    decode_by,
+    reader_of,
+    schema_of,
+)
 from understudy_protocols.chat import (
     Message,
     Model,
@@ -109,6 +115,18 @@ class BoundModel:
         self,
         prompt: Prompt,
         *,
+        output: Mapping[str, object],
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        reasoning: str = ...,
+        stream: bool = ...,
+        max_repairs: int = ...,
+    ) -> Completion[object]: ...
+    @overload
+    async def complete(
+        self,
+        prompt: Prompt,
+        *,
         max_tokens: int | None = ...,
         temperature: float | None = ...,
         reasoning: str = ...,
@@ -118,7 +136,7 @@ class BoundModel:
         self,
         prompt: Prompt,
         *,
-        output: type[object] | None = None,
+        output: Output | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
         reasoning: str = "",
@@ -129,7 +147,7 @@ class BoundModel:
 
         Args:
           prompt: a text, a message, or a conversation.
-          output: the type of the value; the model is shown its schema.
+          output: the type of the value, or its JSON schema; the model is shown it.
           max_tokens: the most the model may write; needed under a cap on tokens,
             and under one on money unless what the model writes costs nothing.
           reasoning: how much it should think first; see `ModelRequest`.
@@ -142,7 +160,8 @@ class BoundModel:
           ModelError: there is no answer, and trying again cannot help or has
             not helped; or there is a cap, and no bound on what it could use.
           BudgetExceededError: the next request could pass a cap; it is not sent.
-          ConfigError: *output* is no type, or none that has a JSON schema.
+          ConfigError: *output* is no type, or none that has a JSON schema, and no
+            such schema itself.
           SetupError: the attempt is over.
         """
         if output is str:
@@ -155,15 +174,16 @@ class BoundModel:
             temperature=temperature,
             reasoning=reasoning,
         )
+        reader = None if output is None else reader_of(output)
         request = attrs.evolve(base, key=self._scope.call_key())
         asking = Asking((self._model, *self._others), self._scope, shown=stream)
         repairs = 0
         while True:
             started = self._scope.now()
             reply = await asking.answer(request)
-            if output is None:
+            if reader is None:
                 return Completion(reply.text, reply, repairs, mended=False)
-            read = _read(reply, output)
+            read = _read(reply, reader)
             if not isinstance(read, ModelError):
                 return Completion(read.value, reply, repairs, read.mended)
             if repairs < max_repairs:
@@ -196,9 +216,9 @@ class _Read(msgspec.Struct, frozen=True):
     mended: bool
 
 
-def _read(reply: ModelReply, output: type[object]) -> _Read | ModelError:
+def _read(reply: ModelReply, reader: Reader) -> _Read | ModelError:
     try:
-        decoded = decode(reply.text, output)
+        decoded = decode_by(reply.text, reader)
     except ModelError as error:
         return error
     return _Read(decoded.value, decoded.repaired)

@@ -7,11 +7,12 @@ is mended here, and said to have been; anything else is for the model to mend.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
+from understudy.models.json_schema import schema_reader
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, ModelError
 
@@ -29,20 +30,29 @@ class Decoded(msgspec.Struct, Generic[T], frozen=True):
     repaired: bool
 
 
+Output: TypeAlias = type | Mapping[str, object]
+"""What can be asked for: a type, or a JSON schema."""
+
+
 def decode(text: str, kind: type[T]) -> Decoded[T]:
-    """Return the *kind* that *text* holds as JSON.
+    """Return the *kind* that *text* holds as JSON; see `decode_by`."""
+    return cast("Decoded[T]", decode_by(text, reader_of(kind)))
+
+
+def decode_by(text: str, read: Reader) -> Decoded[object]:
+    """Return what *text* holds as JSON, if *read* takes it.
 
     Raises:
       ModelError: MALFORMED if there is no JSON in it, SCHEMA if the JSON is
         something else; the message says where.
     """
     try:
-        return Decoded(_strict(text, kind), repaired=False)
+        return Decoded(read(text), repaired=False)
     except (msgspec.DecodeError, RecursionError) as error:
         first = error
     for candidate in _candidates(text):
         try:
-            return Decoded(_strict(candidate, kind), repaired=True)
+            return Decoded(read(candidate), repaired=True)
         except (msgspec.DecodeError, RecursionError) as error:
             # The likeliest one that is JSON at all tells the model the most.
             if isinstance(error, msgspec.ValidationError) and not isinstance(
@@ -57,17 +67,14 @@ def decode(text: str, kind: type[T]) -> Decoded[T]:
     ) from first
 
 
-def schema_of(kind: type) -> Mapping[str, object]:
+def schema_of(kind: Output) -> Mapping[str, object]:
     """Return the JSON schema of *kind*; a union such as ``int | None`` has one too.
 
     Raises:
       ConfigError: *kind* is no type, or none that has a JSON schema.
     """
     if isinstance(kind, Mapping):
-        raise ConfigError(
-            "output is a mapping; give the type of the value, such as a "
-            "msgspec.Struct or a TypedDict, and its JSON schema is made from it"
-        )
+        return kind
     if kind not in _schemas:
         try:
             schema = msgspec.json.schema(kind)
@@ -81,6 +88,23 @@ def schema_of(kind: type) -> Mapping[str, object]:
 
 
 _schemas: dict[type, Mapping[str, object]] = {}
+
+
+Reader: TypeAlias = Callable[[str], object]
+"""Reads a text strictly; raises a `msgspec.DecodeError` or `ValidationError`, or a
+RecursionError."""
+
+
+def reader_of(kind: Output) -> Reader:
+    """Return what reads a text as *kind*.
+
+    Raises:
+      ConfigError: *kind* is a mapping, and no JSON schema.
+    """
+    if isinstance(kind, Mapping):
+        fit = schema_reader(kind)
+        return lambda text: fit(_strict(text, object))
+    return lambda text: _strict(text, kind)
 
 
 def _strict(text: str, kind: type[T]) -> T:

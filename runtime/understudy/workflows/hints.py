@@ -60,7 +60,8 @@ def argument_of(hint: object) -> object:
     arguments = typing.get_args(hint)
     if not arguments or isinstance(arguments[0], typing.TypeVar):
         return UNDECLARED
-    return arguments[0]
+    # None in brackets stands for its type, as it does everywhere in annotations.
+    return type(None) if arguments[0] is None else arguments[0]
 
 
 def is_async(function: Callable[..., object]) -> bool:
