@@ -16,6 +16,7 @@ from understudy.budgets import Hold
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.models.bound import BoundModels
+from understudy.models.input_limit import InputLimit
 from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
@@ -120,6 +121,11 @@ class AttemptScope:
     def retry(self) -> RetryConfig:
         """The step's retry rules."""
         return self._op.step.retry
+
+    @property
+    def input_limit(self) -> InputLimit | None:
+        """The most that a model is to read in one request of this step."""
+        return self._op.step.input_limit
 
     @property
     def deadline(self) -> float:

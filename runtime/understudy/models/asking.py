@@ -98,6 +98,7 @@ class Asking:
         Raises:
           ModelError, BudgetExceededError: the last word.
         """
+        request = self._fitted(request)
         while True:
             model = self._chain[0]
             asked = _complete(request, model)
@@ -112,6 +113,16 @@ class Asking:
                 self._stand_in(request, outcome.error, started)
             else:
                 await self._go_on_after(request, outcome, started)
+
+    def _fitted(self, request: ModelRequest) -> ModelRequest:
+        limit = self._scope.input_limit
+        if limit is None:
+            return request
+        try:
+            return limit.fitted(request)
+        except ModelError as error:
+            self._scope.final(error)
+            raise
 
     def _reserved(
         self, model: Model, request: ModelRequest, started: float

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from understudy.budgets import Hold
+from understudy.models.input_limit import InputLimit
 from understudy_protocols.failures import Failure
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import Usage
@@ -24,6 +25,11 @@ class CallScope(Protocol):
     @property
     def retry(self) -> RetryConfig:
         """The step's retry rules."""
+        ...
+
+    @property
+    def input_limit(self) -> InputLimit | None:
+        """The most that a model is to read in one request."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from typing import Generic, Literal, Never, Protocol, TypeVar, cast, overload
 
 import msgspec
 
+from understudy.models.input_limit import InputLimit
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
 from understudy.workflows.hints import (
@@ -68,6 +69,7 @@ class Step(
       timeout: bounds the step with its retries and waits; seconds.
       retry: what happens when an attempt fails.
       max_concurrent: messages in hand at once; None for no limit of its own.
+      input_limit: the most that its models are to read in one request.
       replay_safe: whether a message in hand may be tried again after it was
         lost; False means that it is never repeated.
       min_time: an attempt is not begun with less time left; seconds.
@@ -86,6 +88,7 @@ class Step(
     timeout: float = math.inf
     retry: RetryConfig = msgspec.field(default_factory=RetryConfig)
     max_concurrent: int | None = None
+    input_limit: InputLimit | None = None
     replay_safe: bool = True
     min_time: float = 0.0
     thread: bool = False
@@ -135,6 +138,7 @@ def step(
     timeout: float | None = ...,
     retry: RetryConfig | None = ...,
     max_concurrent: int | None = ...,
+    max_input_tokens: int | InputLimit | None = ...,
     replay_safe: bool = ...,
     min_time: float = ...,
     when: Callable[[Context[object]], bool] | None = ...,
@@ -150,6 +154,7 @@ def step(
     timeout: float | None = ...,
     retry: RetryConfig | None = ...,
     max_concurrent: int | None = ...,
+    max_input_tokens: int | InputLimit | None = ...,
     replay_safe: bool = ...,
     min_time: float = ...,
     when: Callable[[Context[object]], bool] | None = ...,
@@ -166,6 +171,7 @@ def step(
     timeout: float | None = None,
     retry: RetryConfig | None = None,
     max_concurrent: int | None = None,
+    max_input_tokens: int | InputLimit | None = None,
     replay_safe: bool = True,
     min_time: float = 0.0,
     when: Callable[[Context[object]], bool] | None = None,
@@ -183,6 +189,8 @@ def step(
       retry: three attempts with backoff if not given; see `RetryConfig`.
       max_concurrent: messages in hand at once, over all runs.  One that was cut
         and does not end, such as a blocked thread, counts until it ends.
+      max_input_tokens: the most that a model reads in one request of this step;
+        a longer prompt is refused, or trimmed as an `InputLimit` says.
       replay_safe: False if the function must never run twice for one message.
       min_time: an attempt is not begun with less time left; seconds.
       when: whether the step runs at all for this run.
@@ -210,6 +218,7 @@ def step(
             timeout=_timeout(label, timeout),
             retry=RetryConfig() if retry is None else retry,
             max_concurrent=_permits(label, max_concurrent),
+            input_limit=_input_limit(max_input_tokens),
             replay_safe=replay_safe,
             min_time=_min_time(label, min_time),
             thread=thread,
@@ -355,6 +364,10 @@ def _min_time(label: str, value: float) -> float:
             f"min_time of step {label!r} is {value!r}; give seconds, 0 or more"
         )
     return value
+
+
+def _input_limit(given: int | InputLimit | None) -> InputLimit | None:
+    return InputLimit(given) if isinstance(given, int) else given
 
 
 def _permits(label: str, value: object) -> int | None:
