@@ -63,7 +63,7 @@ class EventReader:
         self._after_cr = False
         self._name = ""
         self._data: list[str] = []
-        self._size = 0  # of the event's whole lines so far; bytes
+        self._size = 0  # of the event's data so far; bytes
         self._rest_size = 0
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
@@ -107,12 +107,12 @@ class EventReader:
             name, data = self._name or "message", self._data
             self._name, self._data, self._size = "", [], 0
             return ServerEvent(name, "\n".join(data)) if data else None
-        self._size += len(line)
-        self._check(self._size)
+        self._check(self._size + len(line))
         # A line that begins with a colon is a comment: its field has no name.
         field, _, value = line.decode("utf-8", "replace").partition(":")
         if field == "data":
             self._data.append(value.removeprefix(" "))
+            self._size += len(line)
         elif field == "event":
             self._name = value.removeprefix(" ")
         return None
