@@ -539,6 +539,7 @@ def test_s127_a_forwarded_ask_is_answered_by_the_one_that_has_it(seed: int) -> N
                 await clerk.ask("later", timeout=3.0)
             answer = await clerk.ask("then break")
             assert cast("tuple[object, ...]", answer)[0] == "then break"
+            await settle()
             assert system.root.children()[1].incarnation == 2
             assert clerk.dead_letters.count == 0
 
