@@ -25,8 +25,8 @@ from understudy_actors.behaviour import (
     OnError,
     OnStop,
 )
-from understudy_actors.envelope import Envelope, Hand, carry
-from understudy_actors.exits import Circumstances, classify, leaf, named_reason
+from understudy_actors.envelope import Envelope, Hand, carry, in_hand
+from understudy_actors.exits import Circumstances, classify, mistake, named_reason
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.notices import NOTICES, Notice, ReceiveTimeout
 from understudy_actors.ref import Ref, stopped
@@ -112,7 +112,9 @@ class Cell(Generic[M, R]):
         try:
             if self._conduct.receive_timeout < math.inf:
                 self.expect_notices()
-            await self._behaviour.setup(self._actor)
+            if _has_own("setup", self._behaviour):
+                with in_hand(self._ref):
+                    await self._behaviour.setup(self._actor)
             self._life.on_stop(self._stop)
             self._life.ready(self._ref)
             if self._life.number > 1:
@@ -162,8 +164,11 @@ class Cell(Generic[M, R]):
                         await self._handle_messages()
                 else:
                     await self._handle_messages()
-            except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
-                failure = _only(error)
+            except BaseException as error:
+                failed = mistake(error)
+                if not isinstance(failed, Exception) or _is_cut(error):
+                    raise
+                failure = failed
             failure = self._or_cut(failure)
             if failure is not None and (end := self._fatal(failure)) is not None:
                 return end
@@ -408,7 +413,8 @@ class Cell(Generic[M, R]):
     async def _tear_down(self, end: Exit, error: Exception | None) -> None:
         try:
             if _has_own("teardown", self._behaviour):
-                with trio.fail_after(self._conduct.teardown_timeout):
+                timeout = self._conduct.teardown_timeout
+                with in_hand(self._ref), trio.fail_after(timeout):
                     await self._behaviour.teardown(end)
         except Exception as failure:  # a behaviour failed: it breaks the actor
             if error is None:
@@ -423,10 +429,11 @@ def _has_own(hook: str, behaviour: object) -> bool:
     return getattr(type(behaviour), hook) is not getattr(Behaviour, hook)
 
 
-def _only(error: Exception) -> Exception:
-    only = leaf(error)
-    assert isinstance(only, Exception), "groups of exceptions hold only such"
-    return only
+def _is_cut(error: BaseException) -> bool:
+    """Whether *error* is the cut of this life, on its way to its scope."""
+    if isinstance(error, Exception):
+        return False
+    return trio.current_effective_deadline() == -math.inf
 
 
 def _caused(error: Exception, cause: BaseException | None) -> Exception:
