@@ -47,6 +47,7 @@ from understudy_protocols.supervision import (
 )
 from understudy_protocols.supervision_records import (
     AdminError,
+    ChildState,
     LifeState,
     Refusal,
     SupervisionEvent,
@@ -238,19 +239,26 @@ class SupervisorLoop:
 
         A supervisor is never left behind: what it does when it is cut is bounded.
         """
-        if life.cut_kind is None:
-            life.cut()
-            self._bound(life, self.system.kill_timeout)
+        life.cut()
+        # Counted from the cut itself, which may have come from elsewhere.
+        stuck_at = life.cut_at + self.system.kill_timeout
+        if self._now < stuck_at:
+            self._timers.arm(life, stuck_at)
         elif life.kind is ChildKind.WORKER:
-            self._inbox.append(self._left_behind(life, life.cut_kind))
+            self._inbox.append(self._left_behind(life))
 
-    def _left_behind(self, life: Incarnation, kind: ExitKind) -> Ended:
-        end = Exit(kind, stuck=self.system.add_stuck(life))
+    def _left_behind(self, life: Incarnation) -> Ended:
+        assert life.cut_kind is not None, "only what was cut is left behind"
+        end = Exit(life.cut_kind, stuck=self.system.add_stuck(life))
         return Ended(_id_of(life), life.number, end)
 
     async def _abandon(self) -> None:
         """Cut all children at once and leave behind those that do not end."""
-        for life in self._lives.values():
+        self._sweep()
+        for child_id, life in self._lives.items():
+            child = self.core.children.get(child_id)
+            if child is not None and child.state is not ChildState.STOPPING:
+                self._report(Report(child_id, life.number, LifeState.STOPPING))
             life.kill()
         with trio.CancelScope(shield=True) as bound:
             bound.deadline = self.system.now() + self.system.kill_timeout
@@ -259,7 +267,7 @@ class SupervisorLoop:
         self._sweep()  # an end may have come in together with the deadline
         for life in self._lives.values():
             if life.kind is ChildKind.WORKER:
-                self._inbox.append(self._left_behind(life, ExitKind.KILLED))
+                self._inbox.append(self._left_behind(life))
         with trio.CancelScope(shield=True):
             while self._sweep():
                 await self._park()
