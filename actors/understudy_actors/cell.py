@@ -101,10 +101,13 @@ class Cell(Generic[M, R]):
         self.busy = False  # a handler runs
         # What it has in hand: not answered, passed on, or put aside yet.
         self._envelope: Envelope | None = None
-        self._left = math.inf  # messages that may still be taken
+        # Messages that may still be taken; -inf: none, whatever comes.
+        self._left = math.inf
         self._debts: set[Reply[R]] | None = None  # answers promised for later
         self._aside: list[Envelope] = []
         self._alarms: Alarms | None = None
+        if isinstance(life, Incarnation):
+            life.on_cut(self._take_no_more)
 
     async def run(self) -> None:
         """Set up, handle messages until asked to stop, tear down."""
@@ -117,10 +120,12 @@ class Cell(Generic[M, R]):
                     await self._behaviour.setup(self._actor)
             self._life.on_stop(self._stop)
             self._life.ready(self._ref)
-            if self._life.number > 1:
+            if self._life.number > 1 and self._left > 0:
                 self._ref.restarted(self._life.number)
             end = Exit(ExitKind.KILLED)  # if nothing below says otherwise
             error = await self._serve()
+            if error is None:  # a handler may have swallowed that we are cut
+                await trio.lowlevel.checkpoint_if_cancelled()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
             # Before the teardown: whoever asked need not wait for that too.
             self._account(named_reason(end), end.cause)
@@ -131,7 +136,7 @@ class Cell(Generic[M, R]):
 
     def displace(self, reason: str, cause: BaseException | None) -> None:
         """Take no more messages; the one in hand counts as lost to *reason*."""
-        self._left = 0
+        self._left = -math.inf
         self._settle(reason, cause)
         self._inbox.wake()
 
@@ -145,9 +150,14 @@ class Cell(Generic[M, R]):
         for reply in tuple(self._debts or ()):
             reply.fail(stopped(self._ref.path, reason, cause))
 
+    def _take_no_more(self) -> None:
+        """Leave what waits to the next life: this one is being cut."""
+        self._left = -math.inf
+        self._alarms = None
+
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
-        self._left = len(self._inbox) if draining else 0
+        self._left = min(self._left, len(self._inbox) if draining else 0)
         self._alarms = None
         if self._conduct.on_stop is OnStop.NOW and self._scope is not None:
             self._scope.cancel("ordered stop")
@@ -198,6 +208,8 @@ class Cell(Generic[M, R]):
         if not (was_busy and self._scope is not None and self._scope.cancel_called):
             return failure
         if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
+            # Whatever its clean-up raised: it was cut, and so not handled.
+            self._account_in_hand("stopped", failure)
             return failure and _caused(Shutdown("cut by an ordered stop"), failure)
         timeout = HandlerTimeoutError(self.path, self._conduct.handler_timeout)
         return _caused(timeout, failure)
@@ -228,9 +240,11 @@ class Cell(Generic[M, R]):
                 )
             if scope is not None:
                 scope.deadline = trio.current_time() + timeout
-            await self._handle(envelope)
-            if alarm is not None:
-                alarm.handled()
+            try:
+                await self._handle(envelope)
+            finally:
+                if alarm is not None:
+                    alarm.handled()
             if scope is not None:
                 scope.deadline = math.inf
                 if scope.cancel_called:
