@@ -50,6 +50,9 @@ from understudy_protocols.supervision import (
 M = TypeVar("M")
 R = TypeVar("R")
 
+_NOT_STARTED = Exit(ExitKind.START_FAILED)
+_CUT = Exit(ExitKind.KILLED)
+
 FAIRNESS_QUANTUM = 64
 """Messages handled in a row before the actor lets other tasks run."""
 
@@ -111,7 +114,7 @@ class Cell(Generic[M, R]):
 
     async def run(self) -> None:
         """Set up, handle messages until asked to stop, tear down."""
-        end = Exit(ExitKind.START_FAILED)
+        end, error = _NOT_STARTED, None
         try:
             if self._conduct.receive_timeout < math.inf:
                 self.expect_notices()
@@ -122,17 +125,21 @@ class Cell(Generic[M, R]):
             self._life.ready(self._ref)
             if self._life.number > 1 and self._left > 0:
                 self._ref.restarted(self._life.number)
-            end = Exit(ExitKind.KILLED)  # if nothing below says otherwise
+            end = _CUT  # if nothing below says otherwise
             error = await self._serve()
             if error is None:  # a handler may have swallowed that we are cut
                 await trio.lowlevel.checkpoint_if_cancelled()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
             # Before the teardown: whoever asked need not wait for that too.
             self._account(named_reason(end), end.cause)
-            await self._tear_down(end, error)
+            error = await self._tear_down(end, error)
+            if error is not None:
+                raise error
         finally:
             # Also when this life is cut by force, which runs no teardown.
             self._leave(end)
+            # The error's traceback holds this frame: a cycle, for each crash.
+            del end, error
 
     def displace(self, reason: str, cause: BaseException | None) -> None:
         """Take no more messages; the one in hand counts as lost to *reason*."""
@@ -143,6 +150,7 @@ class Cell(Generic[M, R]):
     def _leave(self, end: Exit) -> None:
         self._settle(named_reason(end), end.cause)
         self._ref.vacate(self)
+        del self._actor  # which knows us: another cycle
 
     def _settle(self, reason: str, cause: BaseException | None) -> None:
         """Leave nobody waiting for this life."""
@@ -165,36 +173,38 @@ class Cell(Generic[M, R]):
 
     async def _serve(self) -> Exception | None:
         """Handle messages until asked to stop; return what ends this life else."""
-        while self._left > 0:
-            failure: Exception | None = None
-            try:
-                # A scope costs more than all the rest that is done for a message.
-                if self._conduct.cuts_handlers:
-                    with trio.CancelScope() as self._scope:
+        failure: Exception | None = None
+        try:
+            while self._left > 0 and failure is None:
+                try:
+                    # A scope costs more than all else that is done for a message.
+                    if self._conduct.cuts_handlers:
+                        with trio.CancelScope() as self._scope:
+                            await self._handle_messages()
+                    else:
                         await self._handle_messages()
-                else:
-                    await self._handle_messages()
-            except BaseException as error:
-                failed = mistake(error)
-                if not isinstance(failed, Exception) or _is_cut(error):
-                    raise
-                failure = failed
-            failure = self._or_cut(failure)
-            if failure is not None and (end := self._fatal(failure)) is not None:
-                return end
-        return None
+                except BaseException as error:
+                    failure = _broken_by(error)
+                    if failure is None:
+                        raise
+                failure = self._fatal(self._or_cut(failure))
+            return failure
+        finally:
+            del failure  # as in `run`
 
-    def _fatal(self, error: Exception) -> Exception | None:
+    def _fatal(self, error: Exception | None) -> Exception | None:
         """Return what this life ends with because of *error*; None if it goes on."""
+        if error is None:
+            return None
         if isinstance(error, Shutdown):
             self._message_done()
             return error
         directive = self._conduct.after(error)
         match directive:
-            case OnError.RESUME:
-                return None if self._message_failed(error) else error
             case OnError.RESTART:
                 return error
+            case OnError.RESUME:
+                return None if self._message_failed(error) else error
             case OnError.STOP:
                 return _caused(Shutdown(f"{self.path} stops"), error)
             case OnError.ESCALATE:
@@ -424,23 +434,31 @@ class Cell(Generic[M, R]):
             )
         return envelope
 
-    async def _tear_down(self, end: Exit, error: Exception | None) -> None:
+    async def _tear_down(self, end: Exit, error: Exception | None) -> Exception | None:
+        """Run the teardown; return what breaks the actor, *error* before its own."""
         try:
             if _has_own("teardown", self._behaviour):
                 timeout = self._conduct.teardown_timeout
                 with in_hand(self._ref), trio.fail_after(timeout):
                     await self._behaviour.teardown(end)
-        except Exception as failure:  # a behaviour failed: it breaks the actor
+        except Exception as failure:  # noqa: BLE001 # a behaviour failed: raised by `run`
             if error is None:
-                raise
+                return failure
             error.add_note(f"its teardown failed too: {failure!r}")
-        if error is not None:
-            raise error
+        return error
 
 
 def _has_own(hook: str, behaviour: object) -> bool:
     """Whether *behaviour* does something in *hook*, which does nothing by default."""
     return getattr(type(behaviour), hook) is not getattr(Behaviour, hook)
+
+
+def _broken_by(error: BaseException) -> Exception | None:
+    """Return what a handler failed with; None if *error* is none of its failures."""
+    failed = mistake(error)
+    if not isinstance(failed, Exception) or _is_cut(error):
+        return None
+    return failed
 
 
 def _is_cut(error: BaseException) -> bool:

@@ -280,16 +280,16 @@ class Supervision:
 
     def _restart(self, child: Child) -> None:
         match self._spec.strategy:
-            case Strategy.ONE_FOR_ALL:
-                self._restart_row(child, list(self.children))
-            case Strategy.REST_FOR_ONE:
-                row = list(self.children)
-                self._restart_row(child, row[row.index(child) :])
             case Strategy.ONE_FOR_ONE | Strategy.DYNAMIC:
                 if child.due is None:
                     self.children.start(child)
                 else:
                     self.children.arm(child.due, child)
+            case Strategy.ONE_FOR_ALL:
+                self._restart_row(child, list(self.children))
+            case Strategy.REST_FOR_ONE:
+                row = list(self.children)
+                self._restart_row(child, row[row.index(child) :])
             case _:
                 assert_never(self._spec.strategy)
 
