@@ -1,15 +1,20 @@
 """The shell around a supervisor's core: it carries out what ``supervision`` decides.
 
-One task, one event at a time.  Children run in tasks of their own, so the
-loop never waits for one: a start that hangs delays no other call.
+One event at a time, and to its end, in the task that brings it: that of a child
+which became ready or ended, or of a caller.  Waking a task of the supervisor's
+own for each would cost more than all that is done about it.  That task is there
+for what comes due, and for the end.  Children run in tasks of their own and are
+never waited for: a start that hangs delays no other call.
 """
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections import deque
 from typing import assert_never
 
+import outcome
 import trio
 
 from understudy_actors.guarded import guarded
@@ -82,6 +87,12 @@ class SupervisorLoop:
         self._life = life
         self._inbox = deque[Event]()
         self._parked: trio.lowlevel.Task | None = None
+        self._serving = False  # events are handled as they come
+        self._working = False  # one is being handled, and others wait for it
+        self._alarm = trio.CancelScope()  # around the parked task
+        self._armed = math.inf  # when it is cancelled to look what is due
+        # Children begin in it, whichever task it is that starts them.
+        self._context = contextvars.copy_context()
         self._timers = Timers[int | Incarnation]()
         self._lives: dict[str, Incarnation] = {}
         self._end: End | None = None
@@ -120,10 +131,12 @@ class SupervisorLoop:
         self._life.on_stop(lambda: self.post(StopAsked()))
         self.post(Begin())
         try:
+            self._serving = True
             end = await self._serve()
         except BaseException:
             # Cut by force, or our own mistake.  Nothing else can reach the
             # children: their scopes are shielded.
+            self._serving = self._working = False
             await self._abandon()
             raise
         finally:
@@ -138,21 +151,27 @@ class SupervisorLoop:
             raise Shutdown
 
     async def _serve(self) -> End:
-        while True:
-            armed = math.inf
-            with trio.CancelScope() as alarm:
-                while True:
-                    due = self._work()
-                    if self._end is not None:
-                        return self._end
-                    # Not moved back: each restart would do it twice, and an
-                    # alarm for nothing costs less, once in a start timeout.
-                    if due < armed:
-                        armed = alarm.deadline = due
+        while self._end is None:
+            self._armed = math.inf
+            with trio.CancelScope() as self._alarm:
+                self._work()
+                while self._end is None:
                     await self._park()
+                    self._work()
+        return self._end
 
-    def _work(self) -> float:
-        """Handle all that has come in and all that is due; return what is due next."""
+    def _work(self) -> None:
+        """Handle all that has come in and all that is due."""
+        self._working = True
+        due = self._work_off()
+        self._working = False
+        # Not moved back: each restart would do it twice, and an alarm for
+        # nothing costs less, once in a start timeout.
+        if due < self._armed:
+            self._armed = self._alarm.deadline = due
+
+    def _work_off(self) -> float:
+        """Do the work of `_work`; return what is due next."""
         self._now = self.system.now()
         while True:
             while self._inbox:
@@ -284,14 +303,32 @@ class SupervisorLoop:
                 self._emit(life, _state_of(event.exit), event.exit)
         return bool(self._lives)
 
+    @trio.lowlevel.enable_ki_protection
     def post(self, event: Event) -> None:
-        """Let the loop handle *event* in its turn; dropped once it has ended."""
+        """Handle *event* now, or in its turn; dropped once the loop has ended.
+
+        It raises nothing: a mistake of ours ends the loop, and not its caller.
+        """
         if self.gone.is_set():
             return
         self._inbox.append(event)
-        if self._parked is not None:
-            trio.lowlevel.reschedule(self._parked)
-            self._parked = None
+        if self._parked is None or self._working:
+            return  # whoever works, or is about to, takes this one too
+        if not self._serving:
+            self._unpark()
+            return
+        try:
+            self._context.run(self._work)
+        except BaseException as error:  # noqa: BLE001 # raised again, in the loop
+            self._unpark(outcome.Error(error))
+        else:
+            if self._end is not None:
+                self._unpark()
+
+    def _unpark(self, raising: outcome.Error | None = None) -> None:
+        task, self._parked = self._parked, None
+        if task is not None:
+            trio.lowlevel.reschedule(task, raising or outcome.Value(None))
 
     async def _park(self) -> None:
         """Wait until something is posted; what was posted is never lost."""
