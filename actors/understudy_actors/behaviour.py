@@ -211,6 +211,10 @@ def _own(rules: _Rules) -> _Rules:
 _NO_RULES: _Rules = _own({})
 
 
+def _may_cut(conduct: Conduct) -> bool:
+    return conduct.handler_timeout < math.inf or conduct.on_stop is OnStop.NOW
+
+
 @attrs.frozen(kw_only=True)
 class Conduct:
     """How an actor takes errors, stops and overlong messages.
@@ -245,11 +249,12 @@ class Conduct:
     receive_timeout: float = math.inf
     stash_capacity: float = 1000
     stash_survives: bool = True
-    cuts_handlers: bool = attrs.field(init=False, eq=False, repr=False)
-
-    @cuts_handlers.default
-    def _may_cut(self) -> bool:
-        return self.handler_timeout < math.inf or self.on_stop is OnStop.NOW
+    cuts_handlers: bool = attrs.field(
+        default=attrs.Factory(_may_cut, takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.redeliver >= 0:

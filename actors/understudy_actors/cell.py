@@ -148,7 +148,8 @@ class Cell(Generic[M, R]):
         self._inbox.wake()
 
     def _leave(self, end: Exit) -> None:
-        self._settle(named_reason(end), end.cause)
+        if self._envelope is not None or self._aside or self._debts:
+            self._settle(named_reason(end), end.cause)
         self._ref.vacate(self)
         del self._actor  # which knows us: another cycle
 
@@ -345,6 +346,8 @@ class Cell(Generic[M, R]):
         """Hand what is ours to the next life, or make it a dead letter."""
         self._account_in_hand(reason, cause)
         aside, self._aside = self._aside, []
+        if not aside:
+            return
         if self._conduct.stash_survives:
             self._put_back(aside, reason)
         else:

@@ -39,6 +39,7 @@ class Incarnation:
 
     Attributes:
       system: what the child lives in.
+      id: the child's.
       path: where it stands in the tree.
       number: which life of this child it is; 1 for the first.
       kind: worker or supervisor.
@@ -60,6 +61,7 @@ class Incarnation:
         "cut_at",
         "cut_kind",
         "handle",
+        "id",
         "kind",
         "lineage",
         "number",
@@ -81,6 +83,7 @@ class Incarnation:
     ) -> None:
         self.system = system
         self.path = path
+        self.id = path.rpartition("/")[2]
         self.number = number
         self.kind = kind
         self.scope = trio.CancelScope(shield=True)

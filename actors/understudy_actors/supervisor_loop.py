@@ -104,13 +104,12 @@ class SupervisorLoop:
     def life_ready(self, life: Incarnation, value: object) -> None:
         """See `Owner`."""
         self._timers.disarm(life)
-        self.post(BecameReady(_id_of(life), life.number, value))
+        self.post(BecameReady(life.id, life.number, value))
 
     def life_ended(self, life: Incarnation, end: Exit) -> None:
         """See `Owner`."""
-        child_id = _id_of(life)
-        if self._lives.get(child_id) is life and not self.gone.is_set():
-            self.post(Ended(child_id, life.number, end))
+        if self._lives.get(life.id) is life and not self.gone.is_set():
+            self.post(Ended(life.id, life.number, end))
         else:  # it was left behind: only observers want to know
             self._emit(life, _state_of(end), end)
 
@@ -269,7 +268,7 @@ class SupervisorLoop:
     def _left_behind(self, life: Incarnation) -> Ended:
         assert life.cut_kind is not None, "only what was cut is left behind"
         end = Exit(life.cut_kind, stuck=self.system.add_stuck(life))
-        return Ended(_id_of(life), life.number, end)
+        return Ended(life.id, life.number, end)
 
     async def _abandon(self) -> None:
         """Cut all children at once and leave behind those that do not end."""
@@ -370,10 +369,6 @@ class SupervisorLoop:
             detail=end.stuck,
         )
         self.system.emit(event)
-
-
-def _id_of(life: Incarnation) -> str:
-    return life.path.rpartition("/")[2]
 
 
 def _state_of(end: Exit) -> LifeState:
