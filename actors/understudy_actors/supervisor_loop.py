@@ -1,10 +1,11 @@
 """The shell around a supervisor's core: it carries out what ``supervision`` decides.
 
-One event at a time, and to its end, in the task that brings it: that of a child
-which became ready or ended, or of a caller.  Waking a task of the supervisor's
-own for each would cost more than all that is done about it.  That task is there
-for what comes due, and for the end.  Children run in tasks of their own and are
-never waited for: a start that hangs delays no other call.
+One event at a time, and to its end.  That a child became ready, or what a caller
+asks for, is dealt with in the task that brings it: waking another for it would
+cost more than all that is done about it.  The supervisor's own task is there for
+the ends of children, so that those of one instant are seen together, and for
+what comes due.  Children run in tasks of their own and are never waited for: a
+start that hangs delays no other call.
 """
 
 from __future__ import annotations
@@ -304,7 +305,7 @@ class SupervisorLoop:
 
     @trio.lowlevel.enable_ki_protection
     def post(self, event: Event) -> None:
-        """Handle *event* now, or in its turn; dropped once the loop has ended.
+        """Let *event* be handled, now or in its turn; dropped once the loop has ended.
 
         It raises nothing: a mistake of ours ends the loop, and not its caller.
         """
@@ -313,7 +314,7 @@ class SupervisorLoop:
         self._inbox.append(event)
         if self._parked is None or self._working:
             return  # whoever works, or is about to, takes this one too
-        if not self._serving:
+        if not self._serving or isinstance(event, Ended):
             self._unpark()
             return
         try:

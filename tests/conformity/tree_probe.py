@@ -104,12 +104,10 @@ class Probe:
         if always_crashes:
             raise Boom(child_id)
         await wake.wait()
-        # Even if it was asked to stop in the moment in which it broke.
-        fault = self._faults.pop(child_id, None)
-        if fault is not None or not life.stopping:
+        if not life.stopping:
             self.log.append(f"end {child_id}")
-            if fault is not None:
-                raise fault
+            if child_id in self._faults:
+                raise self._faults.pop(child_id)
             return
         if stop_takes:
             await trio.sleep(stop_takes)
