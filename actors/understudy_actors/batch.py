@@ -14,20 +14,27 @@ _DONE = (ChildState.RUNNING, ChildState.STOPPED)
 class Batch:
     """What is left of a first start, a group restart, or the last stop.
 
+    Args:
+      down: those that are to leave.
+      up: those among which some are to be started; the others are left alone.
+
     Attributes:
-      token: the armed time before which no child comes up; None once it has come.
+      due: before this time no child comes up; None if it has come.
+      token: that under which it is armed.
     """
 
-    __slots__ = ("_down", "_up", "token")
+    __slots__ = ("_down", "_up", "due", "token")
 
     def __init__(self, down: Iterable[Child], up: Iterable[Child]) -> None:
         self._down = list(down)
         self._up = deque(up)
+        self.due: float | None = None
         self.token: int | None = None
 
     def to_stop(self) -> Child | None:
         """Return the child that must be gone next; None when all are down."""
-        while self._down and not self._down[-1].alive:
+        # One that was started by hand since it left is none of them any more.
+        while self._down and not self._down[-1].leaving:
             self._down.pop()
         return self._down[-1] if self._down else None
 

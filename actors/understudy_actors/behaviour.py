@@ -211,6 +211,10 @@ def _own(rules: _Rules) -> _Rules:
 _NO_RULES: _Rules = _own({})
 
 
+def _may_cut(conduct: Conduct) -> bool:
+    return conduct.handler_timeout < math.inf or conduct.on_stop is OnStop.NOW
+
+
 @attrs.frozen(kw_only=True)
 class Conduct:
     """How an actor takes errors, stops and overlong messages.
@@ -230,6 +234,9 @@ class Conduct:
       stash_survives: whether they go to the next life, ahead of all others, or
         are dead letters with the life that put them aside.
 
+    Attributes:
+      cuts_handlers: whether a handler may be cancelled before it returns.
+
     Raises:
       ConfigError: a value that cannot be used.
     """
@@ -242,6 +249,12 @@ class Conduct:
     receive_timeout: float = math.inf
     stash_capacity: float = 1000
     stash_survives: bool = True
+    cuts_handlers: bool = attrs.field(
+        default=attrs.Factory(_may_cut, takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.redeliver >= 0:
@@ -259,13 +272,10 @@ class Conduct:
                     f"{name} must be seconds above 0; got {getattr(self, name)!r}"
                 )
 
-    @property
-    def cuts_handlers(self) -> bool:
-        """Whether a handler may be cancelled before it returns."""
-        return self.handler_timeout < math.inf or self.on_stop is OnStop.NOW
-
     def after(self, error: BaseException) -> OnError:
         """Return what follows when a handler raised *error*."""
+        if not self.on_error:
+            return OnError.RESTART
         for cls in type(error).__mro__:
             if cls in self.on_error:
                 return self.on_error[cls]

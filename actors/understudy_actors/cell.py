@@ -25,8 +25,8 @@ from understudy_actors.behaviour import (
     OnError,
     OnStop,
 )
-from understudy_actors.envelope import Envelope, Hand, carry
-from understudy_actors.exits import Circumstances, classify, leaf, named_reason
+from understudy_actors.envelope import Envelope, Hand, carry, in_hand
+from understudy_actors.exits import Circumstances, classify, mistake, named_reason
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.notices import NOTICES, Notice, ReceiveTimeout
 from understudy_actors.ref import Ref, stopped
@@ -49,6 +49,9 @@ from understudy_protocols.supervision import (
 
 M = TypeVar("M")
 R = TypeVar("R")
+
+_NOT_STARTED = Exit(ExitKind.START_FAILED)
+_CUT = Exit(ExitKind.KILLED)
 
 FAIRNESS_QUANTUM = 64
 """Messages handled in a row before the actor lets other tasks run."""
@@ -101,41 +104,54 @@ class Cell(Generic[M, R]):
         self.busy = False  # a handler runs
         # What it has in hand: not answered, passed on, or put aside yet.
         self._envelope: Envelope | None = None
-        self._left = math.inf  # messages that may still be taken
+        # Messages that may still be taken; -inf: none, whatever comes.
+        self._left = math.inf
         self._debts: set[Reply[R]] | None = None  # answers promised for later
         self._aside: list[Envelope] = []
         self._alarms: Alarms | None = None
+        if isinstance(life, Incarnation):
+            life.on_cut(self._take_no_more)
 
     async def run(self) -> None:
         """Set up, handle messages until asked to stop, tear down."""
-        end = Exit(ExitKind.START_FAILED)
+        end, error = _NOT_STARTED, None
         try:
             if self._conduct.receive_timeout < math.inf:
                 self.expect_notices()
-            await self._behaviour.setup(self._actor)
+            if _has_own("setup", self._behaviour):
+                with in_hand(self._ref):
+                    await self._behaviour.setup(self._actor)
             self._life.on_stop(self._stop)
             self._life.ready(self._ref)
-            if self._life.number > 1:
+            if self._life.number > 1 and self._left > 0:
                 self._ref.restarted(self._life.number)
-            end = Exit(ExitKind.KILLED)  # if nothing below says otherwise
+            end = _CUT  # if nothing below says otherwise
             error = await self._serve()
+            if error is None:  # a handler may have swallowed that we are cut
+                await trio.lowlevel.checkpoint_if_cancelled()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
             # Before the teardown: whoever asked need not wait for that too.
             self._account(named_reason(end), end.cause)
-            await self._tear_down(end, error)
+            error = await self._tear_down(end, error)
+            if error is not None:
+                raise error
         finally:
             # Also when this life is cut by force, which runs no teardown.
             self._leave(end)
+            # The error's traceback holds this frame: a cycle, for each crash.
+            del end, error
 
     def displace(self, reason: str, cause: BaseException | None) -> None:
         """Take no more messages; the one in hand counts as lost to *reason*."""
-        self._left = 0
+        self._left = -math.inf
         self._settle(reason, cause)
         self._inbox.wake()
 
     def _leave(self, end: Exit) -> None:
-        self._settle(named_reason(end), end.cause)
+        if self._envelope is not None or self._aside or self._debts:
+            self._settle(named_reason(end), end.cause)
         self._ref.vacate(self)
+        del self._actor  # which knows us: another cycle
 
     def _settle(self, reason: str, cause: BaseException | None) -> None:
         """Leave nobody waiting for this life."""
@@ -143,9 +159,14 @@ class Cell(Generic[M, R]):
         for reply in tuple(self._debts or ()):
             reply.fail(stopped(self._ref.path, reason, cause))
 
+    def _take_no_more(self) -> None:
+        """Leave what waits to the next life: this one is being cut."""
+        self._left = -math.inf
+        self._alarms = None
+
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
-        self._left = len(self._inbox) if draining else 0
+        self._left = min(self._left, len(self._inbox) if draining else 0)
         self._alarms = None
         if self._conduct.on_stop is OnStop.NOW and self._scope is not None:
             self._scope.cancel("ordered stop")
@@ -153,33 +174,38 @@ class Cell(Generic[M, R]):
 
     async def _serve(self) -> Exception | None:
         """Handle messages until asked to stop; return what ends this life else."""
-        while self._left > 0:
-            failure: Exception | None = None
-            try:
-                # A scope costs more than all the rest that is done for a message.
-                if self._conduct.cuts_handlers:
-                    with trio.CancelScope() as self._scope:
+        failure: Exception | None = None
+        try:
+            while self._left > 0 and failure is None:
+                try:
+                    # A scope costs more than all else that is done for a message.
+                    if self._conduct.cuts_handlers:
+                        with trio.CancelScope() as self._scope:
+                            await self._handle_messages()
+                    else:
                         await self._handle_messages()
-                else:
-                    await self._handle_messages()
-            except Exception as error:  # noqa: BLE001 # a behaviour failed: classified
-                failure = _only(error)
-            failure = self._or_cut(failure)
-            if failure is not None and (end := self._fatal(failure)) is not None:
-                return end
-        return None
+                except BaseException as error:
+                    failure = _broken_by(error)
+                    if failure is None:
+                        raise
+                failure = self._fatal(self._or_cut(failure))
+            return failure
+        finally:
+            del failure  # as in `run`
 
-    def _fatal(self, error: Exception) -> Exception | None:
+    def _fatal(self, error: Exception | None) -> Exception | None:
         """Return what this life ends with because of *error*; None if it goes on."""
+        if error is None:
+            return None
         if isinstance(error, Shutdown):
             self._message_done()
             return error
         directive = self._conduct.after(error)
         match directive:
-            case OnError.RESUME:
-                return None if self._message_failed(error) else error
             case OnError.RESTART:
                 return error
+            case OnError.RESUME:
+                return None if self._message_failed(error) else error
             case OnError.STOP:
                 return _caused(Shutdown(f"{self.path} stops"), error)
             case OnError.ESCALATE:
@@ -193,6 +219,8 @@ class Cell(Generic[M, R]):
         if not (was_busy and self._scope is not None and self._scope.cancel_called):
             return failure
         if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
+            # Whatever its clean-up raised: it was cut, and so not handled.
+            self._account_in_hand("stopped", failure)
             return failure and _caused(Shutdown("cut by an ordered stop"), failure)
         timeout = HandlerTimeoutError(self.path, self._conduct.handler_timeout)
         return _caused(timeout, failure)
@@ -223,9 +251,11 @@ class Cell(Generic[M, R]):
                 )
             if scope is not None:
                 scope.deadline = trio.current_time() + timeout
-            await self._handle(envelope)
-            if alarm is not None:
-                alarm.handled()
+            try:
+                await self._handle(envelope)
+            finally:
+                if alarm is not None:
+                    alarm.handled()
             if scope is not None:
                 scope.deadline = math.inf
                 if scope.cancel_called:
@@ -316,6 +346,8 @@ class Cell(Generic[M, R]):
         """Hand what is ours to the next life, or make it a dead letter."""
         self._account_in_hand(reason, cause)
         aside, self._aside = self._aside, []
+        if not aside:
+            return
         if self._conduct.stash_survives:
             self._put_back(aside, reason)
         else:
@@ -405,17 +437,18 @@ class Cell(Generic[M, R]):
             )
         return envelope
 
-    async def _tear_down(self, end: Exit, error: Exception | None) -> None:
+    async def _tear_down(self, end: Exit, error: Exception | None) -> Exception | None:
+        """Run the teardown; return what breaks the actor, *error* before its own."""
         try:
             if _has_own("teardown", self._behaviour):
-                with trio.fail_after(self._conduct.teardown_timeout):
+                timeout = self._conduct.teardown_timeout
+                with in_hand(self._ref), trio.fail_after(timeout):
                     await self._behaviour.teardown(end)
-        except Exception as failure:  # a behaviour failed: it breaks the actor
+        except Exception as failure:  # noqa: BLE001 # a behaviour failed: raised by `run`
             if error is None:
-                raise
+                return failure
             error.add_note(f"its teardown failed too: {failure!r}")
-        if error is not None:
-            raise error
+        return error
 
 
 def _has_own(hook: str, behaviour: object) -> bool:
@@ -423,10 +456,19 @@ def _has_own(hook: str, behaviour: object) -> bool:
     return getattr(type(behaviour), hook) is not getattr(Behaviour, hook)
 
 
-def _only(error: Exception) -> Exception:
-    only = leaf(error)
-    assert isinstance(only, Exception), "groups of exceptions hold only such"
-    return only
+def _broken_by(error: BaseException) -> Exception | None:
+    """Return what a handler failed with; None if *error* is none of its failures."""
+    failed = mistake(error)
+    if not isinstance(failed, Exception) or _is_cut(error):
+        return None
+    return failed
+
+
+def _is_cut(error: BaseException) -> bool:
+    """Whether *error* is the cut of this life, on its way to its scope."""
+    if isinstance(error, Exception):
+        return False
+    return trio.current_effective_deadline() == -math.inf
 
 
 def _caused(error: Exception, cause: BaseException | None) -> Exception:

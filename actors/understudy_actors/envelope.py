@@ -6,6 +6,7 @@ trace of whoever sent the message, and not of whoever started the actor.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import math
 import types
@@ -85,6 +86,9 @@ class Hand:
         return self._envelope.deadline
 
 
+_NOTHING = Envelope(None, contextvars.Context())
+"""What is in hand while no message is."""
+
 _hand: contextvars.ContextVar[Hand | None] = contextvars.ContextVar(
     "understudy_hand", default=None
 )
@@ -94,6 +98,18 @@ def current_hand() -> Hand | None:
     """Return what the running code has in hand; None outside all handlers."""
     hand = _hand.get()
     return None if hand is None or hand.over else hand
+
+
+@contextlib.contextmanager
+def in_hand(holder: Address) -> Generator[None]:
+    """Let what *holder* does in this block be known as its own, as in a handler."""
+    hand = Hand(holder, _NOTHING)
+    token = _hand.set(hand)
+    try:
+        yield
+    finally:
+        hand.over = True
+        _hand.reset(token)
 
 
 @types.coroutine

@@ -56,14 +56,36 @@ def leaf(error: BaseException) -> BaseException:
     """Return the one exception that *error* stands for.
 
     Of a group, cancellations aside: its only member; else what ends the
-    process, if it has that; else the group itself.
+    process, if it has that; else the group of them.
     """
-    if _group(error) is None:
+    group = _group(error)
+    if group is None:
         return error
     members = [m for m in _members(error) if not isinstance(m, trio.Cancelled)]
     if len(members) == 1:
         return members[0]
-    return next((m for m in members if not isinstance(m, Exception)), error)
+    fatal = next((m for m in members if not isinstance(m, Exception)), None)
+    if fatal is not None or isinstance(error, Exception):
+        return fatal or error
+    _, rest = group.split(trio.Cancelled)
+    return rest or error
+
+
+def mistake(error: BaseException) -> BaseException:
+    """Return what code failed with that was not cut, and raised *error*.
+
+    A Cancelled is then one of its own: it escaped from the scope it belongs to.
+    """
+    one = leaf(error)
+    if isinstance(one, Exception) or not _is_cancellation(one):
+        return one
+    stray = RuntimeError("a Cancelled left the scope that it belongs to")
+    stray.__cause__ = one
+    return stray
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return all(isinstance(member, trio.Cancelled) for member in _members(error))
 
 
 def _members(error: BaseException) -> list[BaseException]:
@@ -88,7 +110,8 @@ def _group(error: BaseException) -> BaseExceptionGroup[BaseException] | None:
 def classify(error: BaseException | None, of: Circumstances) -> Exit:
     """Return the exit of a life whose code ended with *error*, or returned."""
     if error is not None:
-        return _classify_error(leaf(error), of)
+        # The scope of a life that was cut has caught its own Cancelled.
+        return _classify_error(mistake(error), of)
     if of.cut is not None and of.caught:
         return Exit(of.cut)
     if of.asked:
@@ -103,11 +126,7 @@ def classify(error: BaseException | None, of: Circumstances) -> Exit:
 
 def _classify_error(error: BaseException, of: Circumstances) -> Exit:
     if not isinstance(error, Exception):
-        return (
-            _stray(error, of)
-            if _is_cancellation(error)
-            else Exit(ExitKind.CRASH, error)
-        )
+        return Exit(ExitKind.CRASH, error)
     if isinstance(error, Shutdown):
         return Exit(ExitKind.SHUTDOWN, error, error.result)
     if of.cut is not None:
@@ -119,15 +138,3 @@ def _classify_error(error: BaseException, of: Circumstances) -> Exit:
     if isinstance(error, _TIMEOUT):
         return Exit(ExitKind.TIMEOUT, error)
     return Exit(ExitKind.CRASH, error)
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    return all(isinstance(member, trio.Cancelled) for member in _members(error))
-
-
-def _stray(error: BaseException, of: Circumstances) -> Exit:
-    # The life's own scope was not cancelled, or would have caught it: the code
-    # let a Cancelled of one of its own scopes escape from that scope.
-    stray = RuntimeError("a Cancelled left the scope that it belongs to")
-    stray.__cause__ = error
-    return Exit(ExitKind.CRASH if of.ready else ExitKind.START_FAILED, stray)

@@ -7,6 +7,7 @@ group forms, and a crash costs a fifth of one that passes through a nursery.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 from typing import Protocol
@@ -38,6 +39,7 @@ class Incarnation:
 
     Attributes:
       system: what the child lives in.
+      id: the child's.
       path: where it stands in the tree.
       number: which life of this child it is; 1 for the first.
       kind: worker or supervisor.
@@ -46,6 +48,7 @@ class Incarnation:
       lineage: the numbers of the children below, if it is a supervisor.
       handle: the live supervisor, if it is one and its code runs.
       cut_kind: what it ends with if it was cut, and ends because of it.
+      cut_at: when that was; on the system's clock, infinite if it was not.
     """
 
     __slots__ = (
@@ -54,8 +57,11 @@ class Incarnation:
         "_owner",
         "_ready",
         "_stop_event",
+        "_when_cut",
+        "cut_at",
         "cut_kind",
         "handle",
+        "id",
         "kind",
         "lineage",
         "number",
@@ -77,6 +83,7 @@ class Incarnation:
     ) -> None:
         self.system = system
         self.path = path
+        self.id = path.rpartition("/")[2]
         self.number = number
         self.kind = kind
         self.scope = trio.CancelScope(shield=True)
@@ -87,6 +94,8 @@ class Incarnation:
         self._ready = False
         self._asked = False
         self.cut_kind: ExitKind | None = None
+        self.cut_at = math.inf
+        self._when_cut: Callable[[], None] | None = None
         self._stop_event: trio.Event | None = None
         self._callbacks: tuple[Callable[[], None], ...] = ()
 
@@ -136,6 +145,17 @@ class Incarnation:
         else:
             self._callbacks = (*self._callbacks, callback)
 
+    def on_cut(self, callback: Callable[[], None]) -> None:
+        """Call *callback* when the child is cut, at once if it was.
+
+        It must neither block nor raise.  For what the child's code must not do
+        any more even if it swallows the cut.
+        """
+        if self.cut_kind is None:
+            self._when_cut = callback
+        else:
+            callback()
+
     # What its supervisor uses
 
     def ask_to_stop(self) -> list[Exception]:
@@ -158,7 +178,10 @@ class Incarnation:
     def _cancel(self, kind: ExitKind) -> None:
         if self.cut_kind is None:
             self.cut_kind = kind
+            self.cut_at = self.system.now()
             self.scope.cancel(reason=f"{self.path}: {kind.value}")
+            if self._when_cut is not None:
+                self._when_cut()
 
     @property
     def _called_off(self) -> bool:
@@ -195,7 +218,7 @@ class Incarnation:
                     result = await code
         except BaseException as raised:  # noqa: BLE001 # classified below, whatever it is
             error = raised
-        self._callbacks = ()
+        self._callbacks, self._when_cut = (), None
         self.system.forget(self)
         try:
             self._owner.life_ended(self, self._classify(error, result))

@@ -20,7 +20,7 @@ from understudy_actors.death_watch import DeathWatch
 from understudy_actors.envelope import Address, Envelope, current_hand
 from understudy_actors.inbox import Inbox
 from understudy_actors.mailbox import Mailbox, Overflow
-from understudy_actors.notices import Notice, Restarted, Terminated
+from understudy_actors.notices import NOTICES, Notice, Restarted, Terminated
 from understudy_actors.occupant import Occupant
 from understudy_actors.reply import Reply
 from understudy_protocols.errors import (
@@ -230,14 +230,15 @@ class Ref(Address, Generic[M_contra, R_co]):
         """Have this actor notified of the end of *other*; see `Behaviour.notified`.
 
         Exactly one `Terminated` comes, however often it is asked for; at once if
-        *other* is gone already.  A watch outlives the restarts of both.
+        *other* is gone already.  A watch outlives the restarts of both.  Of its
+        own end an actor is not told: nobody would be there.
 
         Args:
           restarts: whether to be told of each `Restarted` too.
         """
         if other.closed:
             self.notify(other._terminated("stopped", None))
-        elif not self.closed:
+        elif not self.closed and other is not self:
             self._watches().watch(other._watches(), restarts=restarts)
 
     def unwatch(self, other: Ref[Never, object]) -> None:
@@ -337,7 +338,7 @@ class Ref(Address, Generic[M_contra, R_co]):
           cause: the exception behind it.
 
         Returns:
-          how many were left to nobody; a count.
+          how many messages were left to nobody; a count, notices aside.
         """
         left = self._inbox.close(reason, cause)
         if left and self.heir is not None:
@@ -348,7 +349,7 @@ class Ref(Address, Generic[M_contra, R_co]):
             self.bury(envelope, "stopped", stopped(self.path, reason, cause))
         if self._death_watch is not None:
             self._death_watch.terminated(self._terminated(reason, cause))
-        return len(left)
+        return sum(type(envelope.message) not in NOTICES for envelope in left)
 
     def bury(
         self, envelope: Envelope, reason: str, error: BaseException | None = None

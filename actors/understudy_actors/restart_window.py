@@ -26,7 +26,7 @@ class RestartWindow(msgspec.Struct, frozen=True):
     def after_restart(self, now: float) -> RestartWindow:
         """Return the window with a restart at *now*, and the stale ones gone."""
         assert not self.restarts or now >= self.restarts[-1], "time ran backwards"
-        kept = tuple(at for at in self.restarts if now - at < self.period)
+        kept = [at for at in self.restarts if now - at < self.period]
         return RestartWindow(self.intensity, self.period, (*kept, now))
 
     @property

@@ -280,20 +280,23 @@ class Supervision:
 
     def _restart(self, child: Child) -> None:
         match self._spec.strategy:
-            case Strategy.ONE_FOR_ALL:
-                self._restart_row(child, list(self.children))
-            case Strategy.REST_FOR_ONE:
-                row = list(self.children)
-                self._restart_row(child, row[row.index(child) :])
             case Strategy.ONE_FOR_ONE | Strategy.DYNAMIC:
                 if child.due is None:
                     self.children.start(child)
                 else:
                     self.children.arm(child.due, child)
+            case Strategy.ONE_FOR_ALL:
+                self._restart_row(child, list(self.children))
+            case Strategy.REST_FOR_ONE:
+                row = list(self.children)
+                self._restart_row(child, row[row.index(child) :])
             case _:
                 assert_never(self._spec.strategy)
 
     def _restart_row(self, failed: Child, row: list[Child]) -> None:
+        due, unfinished = failed.due, self._batch
+        if unfinished is not None and unfinished.due is not None:
+            due = unfinished.due if due is None else max(due, unfinished.due)
         self._drop_batch()
         for child in row:
             if child.alive:
@@ -302,9 +305,12 @@ class Supervision:
                     child.returns = child.spec.restart is not Restart.TEMPORARY
             elif child.state is ChildState.STOPPED and self._spec.revive:
                 child.state = ChildState.RESTARTING
-        self._batch = Batch((child for child in row if child.alive), row)
-        if failed.due is not None:
-            self._batch.token = self.children.arm(failed.due)
+        # Not only of this row: if it is a later one's, started by hand meanwhile,
+        # what is left of an earlier row is still to be done.
+        leaving = (child for child in self.children if child.leaving)
+        self._batch = batch = Batch(leaving, self.children)
+        if due is not None:
+            batch.due, batch.token = due, self.children.arm(due)
 
     # Giving up, and the end
 
@@ -391,6 +397,6 @@ class Supervision:
 
     def _due(self, token: int) -> None:
         if self._batch is not None and self._batch.token == token:
-            self._batch.token = None
+            self._batch.due = self._batch.token = None
         elif (child := self.children.take_due(token)) is not None:
             self.children.start(child)

@@ -1,15 +1,21 @@
 """The shell around a supervisor's core: it carries out what ``supervision`` decides.
 
-One task, one event at a time.  Children run in tasks of their own, so the
-loop never waits for one: a start that hangs delays no other call.
+One event at a time, and to its end.  That a child became ready, or what a caller
+asks for, is dealt with in the task that brings it: waking another for it would
+cost more than all that is done about it.  The supervisor's own task is there for
+the ends of children, so that those of one instant are seen together, and for
+what comes due.  Children run in tasks of their own and are never waited for: a
+start that hangs delays no other call.
 """
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections import deque
 from typing import assert_never
 
+import outcome
 import trio
 
 from understudy_actors.guarded import guarded
@@ -47,6 +53,7 @@ from understudy_protocols.supervision import (
 )
 from understudy_protocols.supervision_records import (
     AdminError,
+    ChildState,
     LifeState,
     Refusal,
     SupervisionEvent,
@@ -81,6 +88,12 @@ class SupervisorLoop:
         self._life = life
         self._inbox = deque[Event]()
         self._parked: trio.lowlevel.Task | None = None
+        self._serving = False  # events are handled as they come
+        self._working = False  # one is being handled, and others wait for it
+        self._alarm = trio.CancelScope()  # around the parked task
+        self._armed = math.inf  # when it is cancelled to look what is due
+        # Children begin in it, whichever task it is that starts them.
+        self._context = contextvars.copy_context()
         self._timers = Timers[int | Incarnation]()
         self._lives: dict[str, Incarnation] = {}
         self._end: End | None = None
@@ -92,13 +105,12 @@ class SupervisorLoop:
     def life_ready(self, life: Incarnation, value: object) -> None:
         """See `Owner`."""
         self._timers.disarm(life)
-        self.post(BecameReady(_id_of(life), life.number, value))
+        self.post(BecameReady(life.id, life.number, value))
 
     def life_ended(self, life: Incarnation, end: Exit) -> None:
         """See `Owner`."""
-        child_id = _id_of(life)
-        if self._lives.get(child_id) is life and not self.gone.is_set():
-            self.post(Ended(child_id, life.number, end))
+        if self._lives.get(life.id) is life and not self.gone.is_set():
+            self.post(Ended(life.id, life.number, end))
         else:  # it was left behind: only observers want to know
             self._emit(life, _state_of(end), end)
 
@@ -119,10 +131,12 @@ class SupervisorLoop:
         self._life.on_stop(lambda: self.post(StopAsked()))
         self.post(Begin())
         try:
+            self._serving = True
             end = await self._serve()
         except BaseException:
             # Cut by force, or our own mistake.  Nothing else can reach the
             # children: their scopes are shielded.
+            self._serving = self._working = False
             await self._abandon()
             raise
         finally:
@@ -137,21 +151,27 @@ class SupervisorLoop:
             raise Shutdown
 
     async def _serve(self) -> End:
-        while True:
-            armed = math.inf
-            with trio.CancelScope() as alarm:
-                while True:
-                    due = self._work()
-                    if self._end is not None:
-                        return self._end
-                    # Not moved back: each restart would do it twice, and an
-                    # alarm for nothing costs less, once in a start timeout.
-                    if due < armed:
-                        armed = alarm.deadline = due
+        while self._end is None:
+            self._armed = math.inf
+            with trio.CancelScope() as self._alarm:
+                self._work()
+                while self._end is None:
                     await self._park()
+                    self._work()
+        return self._end
 
-    def _work(self) -> float:
-        """Handle all that has come in and all that is due; return what is due next."""
+    def _work(self) -> None:
+        """Handle all that has come in and all that is due."""
+        self._working = True
+        due = self._work_off()
+        self._working = False
+        # Not moved back: each restart would do it twice, and an alarm for
+        # nothing costs less, once in a start timeout.
+        if due < self._armed:
+            self._armed = self._alarm.deadline = due
+
+    def _work_off(self) -> float:
+        """Do the work of `_work`; return what is due next."""
         self._now = self.system.now()
         while True:
             while self._inbox:
@@ -238,19 +258,26 @@ class SupervisorLoop:
 
         A supervisor is never left behind: what it does when it is cut is bounded.
         """
-        if life.cut_kind is None:
-            life.cut()
-            self._bound(life, self.system.kill_timeout)
+        life.cut()
+        # Counted from the cut itself, which may have come from elsewhere.
+        stuck_at = life.cut_at + self.system.kill_timeout
+        if self._now < stuck_at:
+            self._timers.arm(life, stuck_at)
         elif life.kind is ChildKind.WORKER:
-            self._inbox.append(self._left_behind(life, life.cut_kind))
+            self._inbox.append(self._left_behind(life))
 
-    def _left_behind(self, life: Incarnation, kind: ExitKind) -> Ended:
-        end = Exit(kind, stuck=self.system.add_stuck(life))
-        return Ended(_id_of(life), life.number, end)
+    def _left_behind(self, life: Incarnation) -> Ended:
+        assert life.cut_kind is not None, "only what was cut is left behind"
+        end = Exit(life.cut_kind, stuck=self.system.add_stuck(life))
+        return Ended(life.id, life.number, end)
 
     async def _abandon(self) -> None:
         """Cut all children at once and leave behind those that do not end."""
-        for life in self._lives.values():
+        self._sweep()
+        for child_id, life in self._lives.items():
+            child = self.core.children.get(child_id)
+            if child is not None and child.state is not ChildState.STOPPING:
+                self._report(Report(child_id, life.number, LifeState.STOPPING))
             life.kill()
         with trio.CancelScope(shield=True) as bound:
             bound.deadline = self.system.now() + self.system.kill_timeout
@@ -259,7 +286,7 @@ class SupervisorLoop:
         self._sweep()  # an end may have come in together with the deadline
         for life in self._lives.values():
             if life.kind is ChildKind.WORKER:
-                self._inbox.append(self._left_behind(life, ExitKind.KILLED))
+                self._inbox.append(self._left_behind(life))
         with trio.CancelScope(shield=True):
             while self._sweep():
                 await self._park()
@@ -276,14 +303,32 @@ class SupervisorLoop:
                 self._emit(life, _state_of(event.exit), event.exit)
         return bool(self._lives)
 
+    @trio.lowlevel.enable_ki_protection
     def post(self, event: Event) -> None:
-        """Let the loop handle *event* in its turn; dropped once it has ended."""
+        """Let *event* be handled, now or in its turn; dropped once the loop has ended.
+
+        It raises nothing: a mistake of ours ends the loop, and not its caller.
+        """
         if self.gone.is_set():
             return
         self._inbox.append(event)
-        if self._parked is not None:
-            trio.lowlevel.reschedule(self._parked)
-            self._parked = None
+        if self._parked is None or self._working:
+            return  # whoever works, or is about to, takes this one too
+        if not self._serving or isinstance(event, Ended):
+            self._unpark()
+            return
+        try:
+            self._context.run(self._work)
+        except BaseException as error:  # noqa: BLE001 # raised again, in the loop
+            self._unpark(outcome.Error(error))
+        else:
+            if self._end is not None:
+                self._unpark()
+
+    def _unpark(self, raising: outcome.Error | None = None) -> None:
+        task, self._parked = self._parked, None
+        if task is not None:
+            trio.lowlevel.reschedule(task, raising or outcome.Value(None))
 
     async def _park(self) -> None:
         """Wait until something is posted; what was posted is never lost."""
@@ -325,10 +370,6 @@ class SupervisorLoop:
             detail=end.stuck,
         )
         self.system.emit(event)
-
-
-def _id_of(life: Incarnation) -> str:
-    return life.path.rpartition("/")[2]
 
 
 def _state_of(end: Exit) -> LifeState:

@@ -42,7 +42,8 @@ LIFE_AUTOMATON: Mapping[LifeState | None, frozenset[LifeState]] = {
     },
     LifeState.READY: _ENDED | {LifeState.STOPPING, LifeState.GAVE_UP},
     LifeState.RESTARTED: _ENDED | {LifeState.STOPPING, LifeState.GAVE_UP},
-    LifeState.GAVE_UP: _ENDED | {LifeState.STOPPING},
+    LifeState.GAVE_UP: _ENDED
+    | {LifeState.READY, LifeState.RESTARTED, LifeState.STOPPING},
     LifeState.STOPPING: _ENDED
     | {LifeState.STOPPING, LifeState.STUCK, LifeState.GAVE_UP},
     LifeState.STUCK: _ENDED | {LifeState.BACKING_OFF},
@@ -54,6 +55,7 @@ LIFE_AUTOMATON: Mapping[LifeState | None, frozenset[LifeState]] = {
 
 STOPPING repeats when a callback for it raised.  An end after STUCK is late.
 STOPPED after an end, or with nothing before it, says that `on_gone` raised.
+GAVE_UP is a supervisor's own word, and may overtake that it was ready.
 """
 
 

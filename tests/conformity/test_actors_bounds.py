@@ -164,3 +164,22 @@ def test_s119_two_actors_that_fill_each_other_up_wait_no_longer_than_they_say() 
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)
+
+
+def test_s118_nor_does_it_while_the_actor_is_set_up() -> None:
+    async def main() -> None:
+        ref = Ref[object, object]("a", capacity=1, overflow=Overflow.BLOCK)
+        handled: list[object] = []
+
+        class Eager(Recorder):
+            async def setup(self, actor: Actor[object, object]) -> None:
+                for message in (1, 2):
+                    await ref.tell(message)
+
+        async with ActorSystem(supervising(actor_child(ref, lambda: Eager(handled)))):
+            await until_quiet()
+        assert trio.current_time() == 0
+        assert handled == [1]
+        assert ref.dead_letters.counts == {"overflow": 1}
+
+    run_seeded(main, seed=0)

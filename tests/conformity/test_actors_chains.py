@@ -12,7 +12,7 @@ from understudy_actors.behaviour import Actor, Behaviour, Conduct, OnError
 from understudy_actors.ref import Ref
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import AskRefusedError
-from understudy_protocols.supervision import SupervisorSpec
+from understudy_protocols.supervision import Exit, SupervisorSpec
 
 
 class Forwarder(Behaviour[object, object]):
@@ -116,6 +116,58 @@ def test_s131_a_task_that_outlives_the_handler_may_ask_its_actor() -> None:
         ):
             await ref.ask("spawn")
         assert answers == ["are you there?"]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+class Selfish(Forwarder):
+    """Asks while it is set up, and while it is torn down."""
+
+    def __init__(self, to: Ref[object, object], refused: list[str]) -> None:
+        super().__init__(to)
+        self._refused = refused
+
+    async def setup(self, actor: Actor[object, object]) -> None:
+        await self._try("setup")
+
+    async def teardown(self, exit: Exit) -> None:  # noqa: A002
+        await self._try("teardown")
+
+    async def _try(self, hook: str) -> None:
+        try:
+            await self._to.ask("are you there?")
+        except AskRefusedError as error:
+            self._refused.append(f"{hook}: {' '.join(error.chain)}")
+
+
+def test_s131_an_ask_to_oneself_is_refused_in_setup_and_teardown_as_well() -> None:
+    async def main() -> None:
+        refused: list[str] = []
+        ref = Ref[object, object]("a")
+        async with ActorSystem(
+            supervising(actor_child(ref, lambda: Selfish(ref, refused)))
+        ):
+            assert refused == ["setup: a a"]
+        assert refused[1:] == ["teardown: a a"]
+        assert trio.current_time() == 0
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s132_so_is_a_circle_that_begins_in_a_setup() -> None:
+    async def main() -> None:
+        refs = {name: Ref[object, object](name) for name in ("a", "b")}
+        refused: list[str] = []
+        conduct = Conduct(on_error={AskRefusedError: OnError.RESUME})
+        children = (
+            actor_child(refs["b"], lambda: Forwarder(refs["a"]), conduct=conduct),
+            actor_child(refs["a"], lambda: Selfish(refs["b"], refused)),
+        )
+        async with ActorSystem(supervising(*children)):
+            assert refused == ["setup: a b a"]
+        assert trio.current_time() == 0
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

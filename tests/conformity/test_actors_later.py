@@ -539,6 +539,7 @@ def test_s127_a_forwarded_ask_is_answered_by_the_one_that_has_it(seed: int) -> N
                 await clerk.ask("later", timeout=3.0)
             answer = await clerk.ask("then break")
             assert cast("tuple[object, ...]", answer)[0] == "then break"
+            await settle()
             assert system.root.children()[1].incarnation == 2
             assert clerk.dead_letters.count == 0
 
@@ -671,3 +672,30 @@ def test_s068_an_ask_during_a_backoff_waits_or_fails_at_once(
                 assert trio.current_time() == began + timeout
 
     run(main, seed)
+
+
+@pytest.mark.parametrize("error", [ValueError, TimeoutError])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s124_an_alarm_goes_on_after_a_message_of_it_that_failed(
+    seed: int, error: type[Exception]
+) -> None:
+    class Ticking(Behaviour[object, object]):
+        async def setup(self, actor: AnyActor) -> None:
+            actor.send_every(1.0, "tick")
+
+        async def handle(self, message: object, actor: AnyActor) -> None:
+            ticks.append(trio.current_time())
+            if error is TimeoutError:
+                await trio.sleep(5)
+            raise error
+
+    ticks: list[float] = []
+
+    async def main() -> None:
+        conduct = Conduct(on_error={error: OnError.RESUME}, handler_timeout=0.5)
+        ref = Ref[object, object]("root/ticking")
+        async with ActorSystem(supervising(actor_child(ref, Ticking, conduct=conduct))):
+            await trio.sleep(10)
+
+    run(main, seed)
+    assert len(ticks) >= 6, ticks

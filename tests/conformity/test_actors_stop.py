@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 from actor_probe import SEEDS, Logged, supervising
@@ -482,3 +484,89 @@ def test_s089_a_handler_may_stop_its_actor_or_the_system_it_lives_in() -> None:
     for seed in SEEDS:
         run_seeded(main, "stop me", seed=seed)
         run_seeded(main, "stop all", seed=seed)
+
+
+class Stubborn(Logged):
+    """Goes on when it is cut: in its handlers, or in its setup."""
+
+    def __init__(self, log: list[str], *, from_setup: bool) -> None:
+        super().__init__(log)
+        self._from_setup = from_setup
+
+    async def setup(self, actor: Actor[object, object]) -> None:
+        if self._from_setup:
+            await self._sleep_on()
+
+    async def handle(self, message: object, actor: Actor[object, object]) -> object:
+        self._log.append(f"handle {message}")
+        await self._sleep_on()
+        return message
+
+    async def _sleep_on(self) -> None:
+        with contextlib.suppress(trio.Cancelled):
+            await trio.sleep(5)
+
+
+@pytest.mark.parametrize("on_stop", OnStop)
+@pytest.mark.parametrize("from_setup", [False, True])
+@pytest.mark.parametrize("shutdown", [0.0, Kill.AT_ONCE])
+def test_s109_an_actor_that_is_cut_takes_no_further_message_even_if_it_goes_on(
+    shutdown: float | Kill, from_setup: bool, on_stop: OnStop
+) -> None:
+    async def main() -> None:
+        log: list[str] = []
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a")
+        child = actor_child(
+            ref,
+            lambda: Stubborn(log, from_setup=from_setup),
+            conduct=Conduct(on_stop=on_stop),
+            shutdown=shutdown,
+        )
+        async with ActorSystem(supervising(), on_event=events.append) as system:
+            for message in (1, 2, 3):
+                ref.tell_nowait(message)
+            with trio.move_on_after(1):
+                await system.root.start_child(child)
+                await trio.sleep(0.5)
+                await system.root.terminate_child("a")
+            await trio.sleep(1)
+            assert ref.closed
+        handled = [entry for entry in log if entry.startswith("handle")]
+        assert handled == ([] if from_setup else ["handle 1"])
+        (end,) = [
+            event.kind for event in events if event.path == "root/a" and event.kind
+        ]
+        assert end is ExitKind.KILLED
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+@pytest.mark.parametrize("redeliver", [0, 1])
+def test_s111_a_message_cut_by_a_stop_leaves_a_trace_though_its_clean_up_raised(
+    redeliver: int,
+) -> None:
+    class Spilling(Behaviour[object, object]):
+        async def handle(self, message: object, actor: Actor[object, object]) -> None:
+            try:
+                await trio.sleep(10)
+            finally:
+                raise ValueError("spilled")
+
+    async def main() -> None:
+        letters: list[DeadLetter] = []
+        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
+        conduct = Conduct(on_stop=OnStop.NOW, redeliver=redeliver)
+        child = actor_child(ref, Spilling, conduct=conduct)
+        async with ActorSystem(supervising(child)) as system:
+            ref.tell_nowait("cut")
+            await trio.sleep(1)
+            report = await system.stop()
+        assert [(letter.message, letter.reason) for letter in letters] == [
+            ("cut", "stopped")
+        ]
+        assert (report.in_flight, report.queued) == (1 - redeliver, redeliver)
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)

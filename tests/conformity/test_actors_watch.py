@@ -381,3 +381,72 @@ def test_s138_a_notice_whose_handler_crashes_follows_the_policy() -> None:
 
     for redeliver in (0, 1):
         assert len(run(lambda r=redeliver: main(r))) == 1 + redeliver  # type: ignore[misc]
+
+
+def test_s139_an_actor_that_watches_itself_ends_as_any_other() -> None:
+    async def main() -> None:
+        stage = Stage()
+        name = Name[object, object]("worker")
+        vain = Ref[object, object]("root/vain")
+        log: list[Notice] = []
+        child = actor_child(vain, lambda: Observer(log), name=name)
+        async with stage.system as system:
+            await system.root.start_child(child)
+            await vain.ask(Watch(vain))
+            await stage.observer.ask(Watch(vain))
+            await system.root.terminate_child("vain")
+            assert vain.closed
+            assert system.names.taken == ()
+            await settle()
+            assert stage.notices == [Terminated(vain, "stopped")]
+        assert log == []
+
+    run(main)
+
+
+def test_s137_a_life_that_is_cut_in_its_start_is_not_said_to_have_restarted() -> None:
+    async def main() -> None:
+        stage = Stage()
+        slow = Ref[object, object]("root/slow")
+        starts: list[float] = []
+
+        class Slow(Worker):
+            async def setup(self, actor: Actor[object, object]) -> None:
+                starts.append(trio.current_time())
+                if len(starts) == 2:
+                    with trio.CancelScope(shield=True):
+                        await trio.sleep(5.5)
+
+        child = actor_child(slow, Slow, start_timeout=5.0)
+        async with stage.system as system:
+            await system.root.start_child(child)
+            await stage.observer.ask(Watch(slow, "watch restarts"))
+            await slow.tell("break")
+            await trio.sleep(10)
+            assert len(starts) == 3
+            assert stage.notices == [Restarted(slow, 3)]
+
+    run(main)
+
+
+def test_s091_notices_that_nobody_took_are_no_messages_left_undone() -> None:
+    async def main() -> None:
+        stage = Stage()
+        async with stage.system as system:
+            await stage.observer.ask(Watch(stage.worker))
+            await stage.observer.tell(2.0)  # so it is at work when the worker ends
+            await settle()
+            report = await system.stop()
+            # The observer ends first, and finishes what it has in hand.
+            assert report.clean
+        other = Stage()
+        async with other.system as system:
+            await other.worker.ask(1)
+            other.worker.watch(other.observer)
+            await other.worker.tell(2.0)
+            await settle()
+            report = await system.stop()
+            assert other.worker.dead_letters.counts == {"stopped": 1}, "the notice"
+            assert report.clean
+
+    run(main)

@@ -28,7 +28,6 @@ from understudy_protocols.supervision import (
     ChildKind,
     ChildSpec,
     ExitKind,
-    Life,
     Restart,
     Strategy,
     SupervisorSpec,
@@ -440,28 +439,6 @@ def test_s104_it_counts_the_children_of_a_static_supervisor_as_well() -> None:
             assert await refused(call) is Refusal.MAX_CHILDREN, "it is known still"
             await system.root.delete_child("B")
             await system.root.start_child(probe.child("C"))
-
-    run(main)
-
-
-def test_s105_ten_thousand_children_are_listed_and_stopped_in_one_pass() -> None:
-    started = 0
-
-    async def child(life: Life) -> None:
-        nonlocal started
-        started += 1
-        life.ready()
-        await life.wait_stop()
-
-    async def main() -> None:
-        template = ChildSpec("T", child, restart=Restart.TEMPORARY)
-        spec = supervising(template, strategy=Strategy.DYNAMIC)
-        async with Probe().system(spec) as system:
-            for number in range(2_000):
-                await system.root.start_child(template.named(f"c{number}"))
-            assert len(system.root.children()) == 2_000
-        assert started == 2_000
-        assert trio.current_time() == 0.0
 
     run(main)
 

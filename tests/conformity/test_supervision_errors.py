@@ -216,3 +216,24 @@ def test_s035_a_stray_cancelled_is_a_crash(seed: int) -> None:
         assert isinstance(end.cause.__cause__, trio.Cancelled)
 
     run(main, seed)
+
+
+async def leaks_beside_errors(life: Life) -> None:
+    life.ready()
+    stray = await let_out_cancelled()
+    raise BaseExceptionGroup("three", [stray, *both.exceptions])
+
+
+def test_s033_several_errors_beside_a_cancelled_end_the_child_and_no_more() -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("A", leaks_beside_errors, restart=Restart.TEMPORARY)
+        async with probe.system([child, probe.child("B")]) as system:
+            await settle()
+            assert [child.id for child in system.root.children()] == ["B"]
+        (end,) = probe.ends("root/A")
+        assert end.kind is ExitKind.CRASH
+        rest = ExceptionGroup("three", [*both.exceptions])
+        assert repr(end.cause) == repr(rest)
+
+    run(main)

@@ -255,6 +255,7 @@ def test_s077_a_bug_in_a_supervisor_leaves_no_orphan_and_does_not_hang(
             with pytest.raises(AdminError) as caught:
                 await supervisor.terminate_child("B")
             assert caught.value.refusal is Refusal.STOPPED
+            assert trio.current_time() == 0.0, "its children were cut, and ended"
             await settle()
             (end,) = probe.ends("root/S")
             assert end.kind is ExitKind.CRASH

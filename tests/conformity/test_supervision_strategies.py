@@ -10,6 +10,7 @@ from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 
 from understudy.testing import seeds
 from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import Restart, Strategy
 from understudy_protocols.supervision_records import ChildState, LifeState
 
@@ -285,5 +286,55 @@ def test_s050_who_changes_and_in_which_order_is_what_the_strategy_says(
             gone = temporary & {*affected, failed}
             listed = [child.id for child in system.root.children()]
             assert listed == [name for name in names if name not in gone]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s050_a_later_childs_crash_does_not_call_off_an_earlier_group_restart(
+    seed: int, strategy: Strategy
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        slowly = Backoff(10.0, 10.0, jitter=0.0)
+        children = [probe.child("A"), probe.child("B", backoff=slowly)]
+        spec = supervising(*children, strategy=strategy)
+        async with probe.system(spec) as system:
+            assert await probe.crash_and_settle("B")
+            # By hand, so it does not wait for B.
+            await system.root.start_child(probe.child("C"))
+            assert await probe.crash_and_settle("C") == ["end C"]
+            await trio.sleep_until(9.9)
+            assert probe.number("B") == 1, "the backoff is B's, and not cut short"
+            await trio.sleep_until(10.0)
+            await settle()
+            assert probe.log[-2:] == ["init B", "init C"]
+            running = {child.state for child in system.root.children()}
+            assert running == {ChildState.RUNNING}
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s050_a_child_started_by_hand_amid_a_group_restart_is_left_alone(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        children = [
+            probe.child("A"),
+            probe.child("B", stop_takes=2.0),
+            probe.child("C"),
+        ]
+        spec = supervising(*children, strategy=Strategy.ONE_FOR_ALL)
+        async with probe.system(spec) as system:
+            assert await probe.crash_and_settle("C") == ["end C"]
+            await system.root.terminate_child("A")
+            await system.root.restart_child("A")  # while B takes its time
+            await trio.sleep(3)
+            assert [probe.number(name) for name in "ABC"] == [2, 2, 2]
+            running = {child.state for child in system.root.children()}
+            assert running == {ChildState.RUNNING}
 
     run(main, seed)

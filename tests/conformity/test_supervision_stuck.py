@@ -139,3 +139,44 @@ def test_a_child_that_ends_in_the_instant_it_counts_as_stuck_ends_once(
             assert len(probe.ends(path)) == 1
 
     run(main, seed)
+
+
+@pytest.mark.parametrize(("grace", "overall"), [(0.0, 0.0), (0.0, 9.0), (9.0, 2.0)])
+@pytest.mark.parametrize("seed", range(12))
+def test_s085_a_child_counts_as_stuck_only_some_time_after_its_cut(
+    seed: int, grace: float, overall: float
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        child = ChildSpec("B", shields, shutdown=grace)
+        with trio.move_on_after(1.0):
+            # It is cut by its supervisor, by the overall deadline, or by both.
+            async with probe.system([child], kill_timeout=1.0, stop_timeout=overall):
+                await trio.sleep_forever()
+        (stuck,) = [event for event in probe.events if event.detail]
+        assert stuck.time == pytest.approx(1.0 + min(grace, overall) + 1.0)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s085_a_start_over_its_time_that_is_called_off_keeps_its_time_to_end(
+    seed: int,
+) -> None:
+    async def hangs(life: Life) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_until(5.9)
+
+    async def main() -> None:
+        probe = Probe()
+        async with (
+            probe.system([probe.child("A")]) as system,
+            trio.open_nursery() as nursery,
+        ):
+            child = ChildSpec("B", hangs, start_timeout=5.0)
+            with trio.move_on_after(5.5):  # half a second after its cut
+                await system.root.start_child(child)
+            nursery.start_soon(system.stop)
+        assert not [event for event in probe.events if event.detail]
+
+    run(main, seed)

@@ -473,3 +473,45 @@ def test_a_child_is_shielded_from_what_happens_outside() -> None:
         assert log == ["cleaned up"]
 
     run(main)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s155_what_is_cut_together_with_its_supervisor_is_said_to_be_stopping(
+    seed: int,
+) -> None:
+    async def shields(life: Life) -> None:
+        life.ready()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60.0)
+
+    async def main() -> None:
+        probe = Probe()
+        slow = probe.child("A", stop_takes=9.0, shutdown=9.0)
+        inner = supervising(ChildSpec("B", shields), slow)
+        async with probe.system([supervisor_child("S", inner, shutdown=0.5)]):
+            pass
+        assert_accepted(probe.events)
+        states = {
+            name: [e.state for e in probe.events if e.path == f"root/S/{name}"]
+            for name in "AB"
+        }
+        stopping = [LifeState.STARTING, LifeState.READY, LifeState.STOPPING]
+        assert states["A"] == [*stopping, LifeState.CRASHED]
+        assert states["B"] == [*stopping, LifeState.STUCK, LifeState.STOPPED]
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_s155_a_supervisor_may_give_up_before_it_is_heard_that_it_was_ready(
+    seed: int,
+) -> None:
+    async def main() -> None:
+        probe = Probe()
+        inner = supervising(probe.child("A", always_crashes=True), intensity=0)
+        child = supervisor_child("S", inner, restart=Restart.TEMPORARY)
+        async with probe.system(supervising(child)):
+            await settle()
+        assert_accepted(probe.events)
+
+    run(main, seed)

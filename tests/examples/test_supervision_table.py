@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-BEING_BUILT = "S25 S67 S135 S164 S165 S166 S167"
+BEING_BUILT = "S164 S165 S166 S167"
 """Lines without a test so far; whoever proves one takes it out."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from understudy_actors.exits import Circumstances, classify, leaf
+from understudy_actors.exits import Circumstances, classify, leaf, mistake
 from understudy_protocols.errors import (
     ChildEscalatedError,
     RestartIntensityError,
@@ -120,10 +120,26 @@ def test_the_leaf_of_nested_groups_is_found() -> None:
 
 
 def test_several_errors_stay_one_group() -> None:
-    group = BaseExceptionGroup(
-        "g", [BOOM, cancelled(), ExceptionGroup("h", [OSError()])]
-    )
+    group = ExceptionGroup("g", [BOOM, ExceptionGroup("h", [OSError()])])
     assert leaf(group) is group
+
+
+def test_several_errors_beside_a_cancelled_do_not_end_the_process() -> None:
+    inner = ExceptionGroup("h", [OSError()])
+    end = classify(BaseExceptionGroup("g", [BOOM, cancelled(), inner]), of())
+    assert repr(end.cause) == repr(ExceptionGroup("g", [BOOM, inner]))
+    assert not end.fatal
+
+
+def test_a_cancelled_that_nobody_caught_is_a_mistake() -> None:
+    stray = cancelled()
+    found = mistake(stray)
+    assert isinstance(found, RuntimeError)
+    assert found.__cause__ is stray
+    assert mistake(BOOM) is BOOM
+    assert mistake(BaseExceptionGroup("g", [stray, BOOM])) is BOOM
+    stop = SystemExit(1)
+    assert mistake(BaseExceptionGroup("g", [stray, stop])) is stop
 
 
 def test_what_ends_the_process_is_found_among_several() -> None:

@@ -237,6 +237,7 @@ def stateful_step(
     timeout: float | None = None,
     retry: RetryConfig | None = None,
     max_concurrent: int | None = None,
+    replay_safe: bool = True,
     restart_on: tuple[type[Exception], ...] = (),
     version: str = "",
 ) -> Step[object, O, D]:
@@ -247,6 +248,9 @@ def stateful_step(
     raises one of *restart_on*, what the object keeps is no good any more: the
     worker is replaced with a fresh one, at the expense of the step's few
     restarts, and the message is tried again as its `retry` says.
+
+    Args:
+      replay_safe: False if `execute` must never run twice for one message.
 
     Raises:
       ConfigError: a value that cannot be meant; says which and why.
@@ -263,6 +267,7 @@ def stateful_step(
         timeout=_timeout(name, timeout),
         retry=RetryConfig() if retry is None else retry,
         max_concurrent=_permits(name, max_concurrent),
+        replay_safe=replay_safe,
         # Runtime.__init__ sees to it that the dependencies are of the right type.
         factory=cast("Callable[[], StatefulStep[object]]", factory),
         restart_on=restart_on,
