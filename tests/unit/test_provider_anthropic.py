@@ -494,9 +494,14 @@ def test_what_is_no_answer_is_malformed(body: object) -> None:
 
 
 def test_a_success_may_hold_a_failure() -> None:
+    said = {"error": {"type": "overloaded_error"}}
+    for body in (said, {"type": "error", **said}):
+        with pytest.raises(ModelError) as caught:
+            decoded(body)
+        assert caught.value.cause is Cause.OVERLOADED
     with pytest.raises(ModelError) as caught:
-        decoded({"type": "error", "error": {"type": "overloaded_error"}})
-    assert caught.value.cause is Cause.OVERLOADED
+        decoded({"type": "error"})
+    assert caught.value.cause is Cause.SERVER
 
 
 def test_an_empty_answer_is_one() -> None:

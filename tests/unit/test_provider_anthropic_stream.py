@@ -232,6 +232,8 @@ def test_a_failure_in_the_middle_is_one_with_what_came_before_it(
     error: Json = {"type": "error", "error": {"type": kind, "message": "x"}}
     caught = failed(named_stream([*HELLO[:4], error]))
     assert (caught.cause, caught.partial, caught.code) == (cause, "Hel", kind)
+    unnamed = failed(named_stream([*HELLO[:4], {"error": {"type": kind}}]))
+    assert unnamed.cause is cause
     bare = named_stream(HELLO[:4]) + b"event: error\ndata: {}\n\n"
     assert failed(bare).cause is Cause.SERVER
 

@@ -479,7 +479,7 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
             ),
         ),
         ({"content": "a", "tool_calls": None, "audio": {"odd": 1}}, (TextPart("a"),)),
-        ({"tool_calls": [{"id": "a"}]}, (ToolRequestPart("a", "", ""),)),
+        ({"tool_calls": [{"id": "a"}]}, (ToolRequestPart("a", "", "{}"),)),
     ],
 )
 def test_servers_that_copy_the_protocol_are_understood(

@@ -198,7 +198,7 @@ def test_tools_without_ids_are_given_some() -> None:
     )
     assert replied(CHAT, stream).parts == (
         ToolRequestPart("call_0", "one", "{}"),
-        ToolRequestPart("call_1", "two", ""),
+        ToolRequestPart("call_1", "two", "{}"),
     )
 
 

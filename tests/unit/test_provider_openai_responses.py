@@ -240,6 +240,8 @@ def test_an_answer_may_ask_for_tools() -> None:
     reply = decoded(answer(said("Let me look."), CALL))
     assert reply.finish is Finish.TOOL_REQUEST
     assert reply.parts[1] == ToolRequestPart("call_1", "look_up", '{"x": 1}')
+    bare = decoded(answer({"type": "function_call", "id": "fc_1", "name": "now"}))
+    assert bare.parts == (ToolRequestPart("fc_1", "now", "{}"),)
 
 
 @pytest.mark.parametrize(
@@ -468,6 +470,7 @@ def test_a_failed_answer_ends_its_stream_as_a_failure() -> None:
     [
         {"type": "error", "code": "insufficient_quota", "message": "x", "param": None},
         {"type": "error", "error": {"code": "insufficient_quota", "message": "x"}},
+        {"error": {"code": "insufficient_quota"}},
     ],
 )
 def test_a_failure_in_the_middle_is_one_with_what_came_before_it(

@@ -74,6 +74,7 @@ class _Message(_Stop):
     model: str | None = None
     content: list[Block] | None = None
     usage: msgspec.Raw = ABSENT
+    error: object = None
 
 
 class _Delta(msgspec.Struct):
@@ -90,12 +91,13 @@ class _Event(msgspec.Struct):
     content_block: msgspec.Raw = ABSENT
     delta: msgspec.Raw = ABSENT
     usage: msgspec.Raw = ABSENT
+    error: object = None
 
 
 def decoded(body: bytes, request: ModelRequest, settings: WireSettings) -> ModelReply:
     """Return the answer in *body*; see `Codec`."""
     message = read(body, _Message)
-    if message.type == "error":
+    if message.error or message.type == "error":
         raise told_failure(told_by_body(body))
     if message.content is None:
         raise malformed("the provider's answer has no content in it")
@@ -127,7 +129,7 @@ class AnthropicReader(Reader):
 
     def _take(self, name: str, data: bytes) -> Sequence[StreamEvent]:
         event = read(data, _Event)
-        match event.type or name:
+        match "error" if event.error else event.type or name:
             case "message_start":
                 self._message = read(event.message, _Message)
                 self._count(self._message.usage)

@@ -41,7 +41,7 @@ def sent(
     kept = {name: value for name, value in fields.items() if value is not None}
     try:
         written = msgspec.json.encode(kept, enc_hook=_plain)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise unable(f"the request cannot be written as JSON: {error}") from error
     streams = kept.get("stream") is True
     all_headers = {

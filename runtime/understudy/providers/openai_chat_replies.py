@@ -163,7 +163,9 @@ class Growing:
             raise told_failure(told_by({"type": self.finish}), self._used())
         calls = [
             ToolRequestPart(
-                call.id or f"call_{place}", call.name, "".join(call.arguments)
+                call.id or f"call_{place}",
+                call.name,
+                "".join(call.arguments) or "{}",
             )
             for place, call in enumerate(self._calls)
         ]

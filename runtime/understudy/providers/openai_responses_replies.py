@@ -80,6 +80,7 @@ class _Event(msgspec.Struct):
     output_index: int | None = None
     item: object = None
     response: msgspec.Raw = ABSENT
+    error: object = None
 
 
 def decoded(body: bytes, request: ModelRequest, settings: WireSettings) -> ModelReply:
@@ -122,7 +123,7 @@ class ResponsesReader(Reader):
         kind = event.type or name
         if kind in _TERMINAL:
             return (Finished(self._whole(read(event.response, _Response), kind)),)
-        if kind == "error":
+        if kind == "error" or event.error:
             raise told_failure(told_by_body(data))
         if kind == "response.output_item.done":
             place = event.output_index
@@ -212,7 +213,7 @@ def _parts(item: Item) -> Iterator[Part]:
             yield ToolRequestPart(
                 text_in(item.get("call_id")) or text_in(item.get("id")),
                 text_in(item.get("name")),
-                text_in(item.get("arguments")),
+                text_in(item.get("arguments")) or "{}",
             )
         case "reasoning":
             if thought := _thought(item):
