@@ -282,6 +282,30 @@ def test_the_reason_why_it_stopped(more: Json, finish: Finish, word: str) -> Non
     assert reply.text == "Hel"
 
 
+@pytest.mark.parametrize("item", [said("Hello."), CALL])
+@pytest.mark.parametrize(
+    ("most", "usage", "cut_off"),
+    [
+        (20, USAGE, True),
+        (19, USAGE, True),
+        (21, USAGE, False),
+        (None, USAGE, False),
+        (5, None, False),
+    ],
+)
+def test_an_answer_that_came_up_to_its_bound_is_cut_off_whatever_is_said_of_it(
+    item: Json, most: int | None, usage: object, cut_off: bool
+) -> None:
+    request = ModelRequest("hello", max_tokens=most)
+    body = answer(item, usage=usage)
+    reply = RESPONSES.decode(in_bytes(body), request, SETTINGS)
+    assert (reply.finish is Finish.TRUNCATED) is cut_off
+    assert reply.raw_finish == "completed"
+    stream = named_stream([event("completed", response=body)])
+    streamed = replied(RESPONSES, stream, request)
+    assert streamed.finish is reply.finish
+
+
 def test_a_refusal_is_one_although_the_answer_is_completed() -> None:
     reply = decoded(answer(REFUSAL))
     assert (reply.finish, reply.text) == (Finish.REFUSED, "I cannot.")

@@ -3,6 +3,9 @@
 The stream ends with ``response.completed``, ``response.incomplete`` or
 ``response.failed``, each with the whole answer in it, and is broken off without
 one of them.
+
+Some servers (llama.cpp) say ``completed`` of an answer that they cut off at the
+bound on its tokens.  One that has come up to the bound is taken as cut off.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from understudy.providers.reading import (
     written,
 )
 from understudy.providers.streams import Reader
-from understudy.providers.usages import most_used, responses_usage
+from understudy.providers.usages import most_asked, most_used, responses_usage
 from understudy.providers.wire import WireSettings
 from understudy.providers.wire_errors import told_failure
 from understudy_protocols.chat import (
@@ -90,9 +93,8 @@ def decoded(body: bytes, request: ModelRequest, settings: WireSettings) -> Model
     if response.output is None:
         raise malformed("the provider's answer has no output in it")
     received = size(written(response.output))
-    return _reply(
-        response, response.output, usage or most_used(request, settings, received)
-    )
+    usage = usage or most_used(request, settings, received)
+    return _reply(response, response.output, usage, most_asked(request, settings))
 
 
 class ResponsesReader(Reader):
@@ -146,7 +148,8 @@ class ResponsesReader(Reader):
         usage = _checked(response) or self._most_used()
         # Some servers leave out of the last event what they have said before.
         output = response.output or [self._items[at] for at in sorted(self._items)]
-        return _reply(response, output, usage, otherwise=self._pieces())
+        most = most_asked(self._request, self._settings)
+        return _reply(response, output, usage, most, otherwise=self._pieces())
 
     def _pieces(self) -> Iterator[Part]:
         if self._thought:
@@ -174,25 +177,31 @@ def _reply(
     response: _Response,
     output: Iterable[Item],
     usage: Usage,
+    most: int | None,
     otherwise: Iterable[Part] = (),
 ) -> ModelReply:
     """Return the reply.
 
     Args:
+      most: the bound on its tokens; None if there is none.
       otherwise: its parts if *output* has none.
     """
     parts = tuple(part for item in output for part in _parts(item)) or tuple(otherwise)
     details = response.incomplete_details or _Incomplete()
     word = "/".join(filter(None, (response.status, details.reason)))
+    finish = finish_of(
+        RESPONSES,
+        word,
+        asks=any(isinstance(part, ToolRequestPart) for part in parts),
+        refuses=any(map(_refuses, output)),
+    )
+    full = most is not None and usage.output_tokens >= most and not usage.estimated
+    if full and finish in (Finish.COMPLETE, Finish.TOOL_REQUEST):
+        finish = Finish.TRUNCATED
     return ModelReply(
         joined(parts),
         usage=usage,
-        finish=finish_of(
-            RESPONSES,
-            word,
-            asks=any(isinstance(part, ToolRequestPart) for part in parts),
-            refuses=any(map(_refuses, output)),
-        ),
+        finish=finish,
         model=response.model or "",
         raw_finish=word,
         id=response.id or "",
