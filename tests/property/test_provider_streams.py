@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -85,6 +86,38 @@ def test_a_stream_ends_with_the_reply_that_the_whole_body_is(
     assert [part for part in reply.parts if isinstance(part, ToolRequestPart)] == calls
     assert reply.finish is (Finish.TOOL_REQUEST if calls else Finish.COMPLETE)
     assert not reply.usage.estimated
+
+
+def in_two(event: bytes) -> bytes:
+    """Return an event, or two if it is a delta with one character of two halves."""
+    pair = re.compile(rb"(\\u[dD]8..)(\\u[dD][c-f]..)")
+    if b"delta" not in event or len(pair.findall(event)) != 1:
+        return event + b"\n\n"
+    return b"".join(pair.sub(half, event) + b"\n\n" for half in (rb"\1", rb"\2"))
+
+
+FACES = "\N{GRINNING FACE}\N{CAT}"
+
+
+@writers
+def test_a_server_may_cut_characters_in_two(codec: Codec, write: Write) -> None:
+    given_parts: list[Part] = [
+        TextPart(FACES),
+        ReasoningPart(FACES),
+        ToolRequestPart("t", "f", f'{{"x":"{FACES}"}}'),
+    ]
+    body, stream = write(given_parts, range(20))
+    whole = codec.decode(body, REQUEST, SETTINGS)
+    halved = b"".join(map(in_two, stream.split(b"\n\n")))
+    assert halved.count(b"data:") >= stream.count(b"data:") + 6
+    events = told(codec.reader(REQUEST, SETTINGS), [halved])
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.reply == whole
+    shown = [event.text for event in events if isinstance(event, TextDelta)]
+    assert "".join(shown) == FACES
+    thought = [event.text for event in events if isinstance(event, ReasoningDelta)]
+    assert "".join(thought) == FACES
 
 
 @writers

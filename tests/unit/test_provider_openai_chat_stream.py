@@ -217,6 +217,8 @@ def test_a_refusal_comes_in_pieces_too() -> None:
     last = events[-1]
     assert isinstance(last, Finished)
     assert (last.reply.finish, last.reply.text) == (Finish.REFUSED, "I cannot.")
+    halves = [chunk({"refusal": "\ud83d"}), chunk({"refusal": "\ude00"}), LAST]
+    assert replied(CHAT, chat_stream(halves)).text == "\N{GRINNING FACE}"
 
 
 def test_a_failure_in_the_middle_is_one_with_what_came_before_it() -> None:

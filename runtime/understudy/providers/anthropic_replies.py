@@ -6,6 +6,7 @@ The stream ends with ``message_stop``, and is broken off without it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,11 +16,13 @@ from understudy.providers.bodies import joined
 from understudy.providers.error_bodies import told_by_body
 from understudy.providers.finishes import ANTHROPIC, finish_of
 from understudy.providers.opaque import kept
+from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
     malformed,
     read,
     read_or_none,
+    read_piece,
     text_in,
     written,
 )
@@ -84,6 +87,9 @@ class _Delta(msgspec.Struct):
     partial_json: str | None = None
 
 
+_GROWING: Final = ("text", "thinking", "signature", "partial_json")
+
+
 class _Event(msgspec.Struct):
     type: str = ""
     index: int = 0
@@ -128,7 +134,7 @@ class AnthropicReader(Reader):
         return _reply(message, self._stop, parts, self._used(), Finish.FAILED)
 
     def _take(self, name: str, data: bytes) -> Sequence[StreamEvent]:
-        event = read(data, _Event)
+        event, marked = read_piece(data, _Event)
         match "error" if event.error else event.type or name:
             case "message_start":
                 self._message = read(event.message, _Message)
@@ -140,7 +146,8 @@ class AnthropicReader(Reader):
             case "content_block_delta":
                 if event.index not in self._blocks:
                     raise malformed("a piece came of what has not begun")
-                return self._blocks[event.index].add(read(event.delta, _Delta))
+                delta = read(event.delta, _Delta)
+                return self._blocks[event.index].add(delta, marked=marked)
             case "message_delta":
                 self._stop = read(event.delta, _Stop)
                 self._counted = self._count(event.usage)
@@ -176,51 +183,50 @@ class _Growing:
     """A block of a stream, as it grows."""
 
     def __init__(self, block: Block) -> None:
-        self.size = size(written(block))
         self._block = block
-        self._pieces: dict[str, list[str]] = {}
+        self._pieces = {name: Pieces() for name in _GROWING}
+
+    @property
+    def size(self) -> int:
+        """The bytes of what has come of it; a count."""
+        grown = sum(pieces.size for pieces in self._pieces.values())
+        return size(written(self._block)) + grown
 
     def begin(self) -> list[StreamEvent]:
         """Return what it brings to begin with."""
-        return _shown(
-            text_in(self._block.get("text")), text_in(self._block.get("thinking"))
-        )
+        begun = {name: text_in(self._block.get(name)) for name in _GROWING}
+        return self.add(_Delta(**begun))
 
-    def add(self, delta: _Delta) -> list[StreamEvent]:
+    def add(self, delta: _Delta, *, marked: bool = False) -> list[StreamEvent]:
         """Take in a piece; return what it brings."""
-        for name in ("text", "thinking", "signature", "partial_json"):
-            piece = getattr(delta, name)
-            if piece:
-                self._pieces.setdefault(name, []).append(piece)
-                self.size += size(piece)
-        return _shown(delta.text or "", delta.thinking or "")
+        whole = {
+            name: pieces.add(getattr(delta, name) or "", marked=marked)
+            for name, pieces in self._pieces.items()
+        }
+        events: list[StreamEvent] = []
+        if whole["thinking"]:
+            events.append(ReasoningDelta(whole["thinking"]))
+        if whole["text"]:
+            events.append(TextDelta(whole["text"]))
+        return events
 
     def whole(self) -> Part:
         """Return what it has become."""
-        block = {**self._block}
-        for name in ("text", "thinking", "signature"):
-            if name in self._pieces:
-                block[name] = self._joined(name)
-        written_input = self._joined("partial_json")
-        if block.get("type") == "tool_use":
-            return _part(block, written_input)
-        if written_input:
-            block["input"] = read(written_input.encode(), object)
-        return _part(block)
+        grown = {name: str(pieces) for name, pieces in self._pieces.items() if pieces}
+        arguments = grown.pop("partial_json", "")
+        block = {**self._block, **grown}
+        if arguments and block.get("type") != "tool_use":
+            block["input"] = read(arguments.encode(), object)
+        return _part(block, arguments)
 
     def shown(self) -> Part:
         """Return as much of it as people may see before it is whole."""
-        thought = self._joined("thinking")
-        return ReasoningPart(thought) if thought else TextPart(self._joined("text"))
-
-    def _joined(self, name: str) -> str:
-        begun = text_in(self._block.get(name))
-        return "".join((begun, *self._pieces.get(name, ())))
-
-
-def _shown(text: str, thinking: str) -> list[StreamEvent]:
-    events: list[StreamEvent] = [ReasoningDelta(thinking)] if thinking else []
-    return [*events, TextDelta(text)] if text else events
+        thought = self._pieces["thinking"]
+        return (
+            ReasoningPart(str(thought))
+            if thought
+            else TextPart(str(self._pieces["text"]))
+        )
 
 
 def _part(block: Block, arguments: str = "") -> Part:

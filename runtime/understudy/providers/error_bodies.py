@@ -65,7 +65,7 @@ def _told(error: Mapping[str, object], message: str) -> Told:
     words = (_cut(text_in(value), _LONGEST_WORD) for value in said)
     statuses = filter(None, map(_status, (code, status)))
     return Told(
-        tuple(word for word in words if word and not word.isdigit()),
+        tuple(filter(None, words)),
         next(statuses, None),
         _cut(message, LONGEST_MESSAGE),
     )

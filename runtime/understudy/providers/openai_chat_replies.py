@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import msgspec
 
 from understudy.models.worst_case import size
+from understudy.providers.bodies import joined
 from understudy.providers.error_bodies import told_by
 from understudy.providers.finishes import CHAT, finish_of
+from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
     items_in,
@@ -96,7 +98,7 @@ class _Call:
         self.index = index
         self.id = ""
         self.name = ""
-        self.arguments: list[str] = []
+        self.arguments = Pieces()
 
 
 class Growing:
@@ -116,13 +118,16 @@ class Growing:
         self._model = ""
         self._usage = ABSENT
         self._counted = False  # whether the usage is that of all that has come
-        self._text: list[str] = []
-        self._refusal: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = Pieces()
+        self._refusal = Pieces()
+        self._reasoning = Pieces()
         self._calls: list[_Call] = []
 
-    def add(self, answer: ChatAnswer) -> list[StreamEvent]:
+    def add(self, answer: ChatAnswer, *, marked: bool = False) -> list[StreamEvent]:
         """Take in a piece; return what it brings.
+
+        Args:
+          marked: whether its texts have marks in them; see `Pieces`.
 
         Raises:
           ModelError: the provider says that it failed.
@@ -139,7 +144,8 @@ class Growing:
             message = choice.message or choice.delta
             if message is not None:
                 self.begun = True
-                brought += self._take(message, whole=choice.message is not None)
+                whole = choice.message is not None
+                brought += self._take(message, whole=whole, marked=marked)
         if bytes(answer.usage) not in (b"", b"null"):
             self._usage = answer.usage
             self._counted = True
@@ -157,7 +163,7 @@ class Growing:
             CHAT,
             self.finish,
             asks=bool(self._calls),
-            refuses=any(self._refusal),
+            refuses=bool(self._refusal),
         )
         if finish is Finish.FAILED:
             raise told_failure(told_by({"type": self.finish}), self._used())
@@ -165,7 +171,7 @@ class Growing:
             ToolRequestPart(
                 call.id or f"call_{place}",
                 call.name,
-                "".join(call.arguments) or "{}",
+                str(call.arguments) or "{}",
             )
             for place, call in enumerate(self._calls)
         ]
@@ -178,13 +184,12 @@ class Growing:
     def _reply(
         self, finish: Finish, calls: list[ToolRequestPart], usage: Usage
     ) -> ModelReply:
-        thought = "".join(self._reasoning)
-        texts = [text for text in map("".join, (self._text, self._refusal)) if text]
+        thought = str(self._reasoning)
         parts: list[Part] = [ReasoningPart(thought)] if thought else []
-        parts += [TextPart(text) for text in texts]
+        parts += [TextPart(str(text)) for text in (self._text, self._refusal) if text]
         parts += calls
         return ModelReply(
-            "".join(texts),
+            joined(parts),
             usage=usage,
             finish=finish,
             model=self._model,
@@ -193,7 +198,9 @@ class Growing:
             parts=tuple(parts),
         )
 
-    def _take(self, message: _Message, *, whole: bool) -> Iterator[StreamEvent]:
+    def _take(
+        self, message: _Message, *, whole: bool, marked: bool
+    ) -> Iterator[StreamEvent]:
         thought = _words(message.reasoning_content) or _words(message.reasoning)
         text, refusal = "", message.refusal or ""
         if isinstance(message.content, str):
@@ -203,23 +210,18 @@ class Growing:
                 text += part.text or ""
                 refusal += part.refusal or ""
                 thought += _words(part.thinking)
-        for words, all_words in (
-            (thought, self._reasoning),
-            (text, self._text),
-            (refusal, self._refusal),
-        ):
-            if words:
-                all_words.append(words)
         if thought or text or refusal or message.tool_calls:
             self._counted = False
         for place, said in enumerate(message.tool_calls or ()):
-            self._take_call(said, place if whole else said.index)
-        if thought:
+            self._take_call(said, place if whole else said.index, marked=marked)
+        if thought := self._reasoning.add(thought, marked=marked):
             yield ReasoningDelta(thought)
-        if text or refusal:
-            yield TextDelta(text + refusal)
+        text = self._text.add(text, marked=marked)
+        text += self._refusal.add(refusal, marked=marked)
+        if text:
+            yield TextDelta(text)
 
-    def _take_call(self, said: _ToolCall, index: int | None) -> None:
+    def _take_call(self, said: _ToolCall, index: int | None, *, marked: bool) -> None:
         function = said.function or _Function()
         call = self._call_for(said, index)
         call.id = call.id or said.id or ""
@@ -228,7 +230,7 @@ class Growing:
         if arguments is not None:
             if not isinstance(arguments, str):
                 arguments = written(arguments)
-            call.arguments.append(arguments)
+            call.arguments.add(arguments, marked=marked)
 
     def _call_for(self, said: _ToolCall, index: int | None) -> _Call:
         """Return the request that a piece belongs to.
@@ -252,15 +254,10 @@ class Growing:
         return usage if usage and self._counted else self._most_used()
 
     def _most_used(self) -> Usage:
-        received = [*self._text, *self._refusal, *self._reasoning]
-        for call in self._calls:
-            received += (call.name, *call.arguments)
-        return most_used(
-            self._request,
-            self._settings,
-            sum(map(size, received)),
-            chat_usage(self._usage),
-        )
+        received = self._text.size + self._refusal.size + self._reasoning.size
+        received += sum(size(call.name) + call.arguments.size for call in self._calls)
+        usage = chat_usage(self._usage)
+        return most_used(self._request, self._settings, received, usage)
 
 
 def _words(value: object) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from understudy.providers.error_bodies import told_by_body
 from understudy.providers.openai_chat_replies import ChatAnswer, Growing
-from understudy.providers.reading import read
+from understudy.providers.reading import read_piece
 from understudy.providers.streams import Reader
 from understudy.providers.wire import WireSettings
 from understudy.providers.wire_errors import told_failure
@@ -41,10 +41,10 @@ class ChatReader(Reader):
             return (Finished(self._answer.reply()),)
         if name == "error":
             raise told_failure(told_by_body(data))
-        chunk = read(data, ChatAnswer)
+        chunk, marked = read_piece(data, ChatAnswer)
         if chunk.failed:
             raise told_failure(told_by_body(data))
-        return self._answer.add(chunk)
+        return self._answer.add(chunk, marked=marked)
 
     def _last(self) -> Sequence[StreamEvent]:
         if not self._answer.finish:

@@ -10,7 +10,7 @@ bound on its tokens.  One that has come up to the bound is taken as cut off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -21,12 +21,14 @@ from understudy.providers.error_bodies import told_by, told_by_body
 from understudy.providers.finishes import RESPONSES, finish_of
 from understudy.providers.opaque import kept
 from understudy.providers.openai_responses_input import PROTOCOL
+from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
     items_in,
     malformed,
     mapping_in,
     read,
+    read_piece,
     text_in,
     written,
 )
@@ -52,12 +54,10 @@ from understudy_protocols.usage import Usage
 Item = dict[str, object]
 """An item as it came, whatever is in it: some must go back unchanged."""
 
-_DELTAS: Final[Mapping[str, type[TextDelta | ReasoningDelta]]] = {
-    "response.output_text.delta": TextDelta,
-    "response.refusal.delta": TextDelta,
-    "response.reasoning_text.delta": ReasoningDelta,
-    "response.reasoning_summary_text.delta": ReasoningDelta,
-}
+_TEXTS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_THOUGHTS: Final = frozenset(
+    {"response.reasoning_text.delta", "response.reasoning_summary_text.delta"}
+)
 _TERMINAL: Final = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
 )
@@ -104,24 +104,24 @@ class ResponsesReader(Reader):
         super().__init__()
         self._request = request
         self._settings = settings
-        self._text: list[str] = []
-        self._thought: list[str] = []
+        self._text = Pieces()
+        self._thought = Pieces()
+        self._unshown = Pieces()
         self._items: dict[int, Item] = {}
-        self._received = 0
 
     def partial(self) -> ModelReply:
         """Return what has come so far."""
         return ModelReply(
-            "".join(self._text),
+            str(self._text),
             usage=self._most_used(),
             finish=Finish.FAILED,
-            parts=tuple(self._pieces()),
+            parts=tuple(self._parts()),
         )
 
     def _take(self, name: str, data: bytes) -> Sequence[StreamEvent]:
         if data.strip() == b"[DONE]":  # as some servers say; it ends nothing here
             return ()
-        event = read(data, _Event)
+        event, marked = read_piece(data, _Event)
         kind = event.type or name
         if kind in _TERMINAL:
             return (Finished(self._whole(read(event.response, _Response), kind)),)
@@ -132,16 +132,18 @@ class ResponsesReader(Reader):
             self._items[len(self._items) if place is None else place] = mapping_in(
                 event.item
             )
-        return self._piece(kind, text_in(event.delta))
+        return self._piece(kind, text_in(event.delta), marked=marked)
 
-    def _piece(self, kind: str, piece: str) -> Sequence[StreamEvent]:
+    def _piece(self, kind: str, piece: str, *, marked: bool) -> Sequence[StreamEvent]:
+        if kind in _TEXTS:
+            text = self._text.add(piece, marked=marked)
+            return [TextDelta(text)] if text else ()
+        if kind in _THOUGHTS:
+            thought = self._thought.add(piece, marked=marked)
+            return [ReasoningDelta(thought)] if thought else ()
         if kind.endswith(".delta"):
-            self._received += size(piece)
-        shown = _DELTAS.get(kind)
-        if shown is None or not piece:
-            return ()
-        (self._text if shown is TextDelta else self._thought).append(piece)
-        return (shown(piece),)
+            self._unshown.add(piece)
+        return ()
 
     def _whole(self, response: _Response, kind: str) -> ModelReply:
         response.status = response.status or kind.removeprefix("response.")
@@ -149,16 +151,17 @@ class ResponsesReader(Reader):
         # Some servers leave out of the last event what they have said before.
         output = response.output or [self._items[at] for at in sorted(self._items)]
         most = most_asked(self._request, self._settings)
-        return _reply(response, output, usage, most, otherwise=self._pieces())
+        return _reply(response, output, usage, most, otherwise=self._parts())
 
-    def _pieces(self) -> Iterator[Part]:
+    def _parts(self) -> Iterator[Part]:
         if self._thought:
-            yield ReasoningPart("".join(self._thought))
+            yield ReasoningPart(str(self._thought))
         if self._text:
-            yield TextPart("".join(self._text))
+            yield TextPart(str(self._text))
 
     def _most_used(self) -> Usage:
-        return most_used(self._request, self._settings, self._received)
+        received = self._text.size + self._thought.size + self._unshown.size
+        return most_used(self._request, self._settings, received)
 
 
 def _checked(response: _Response) -> Usage | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
 import msgspec
 
+from understudy.providers.pieces import MARK
 from understudy_protocols.failures import Cause, ModelError
 
 T = TypeVar("T")
@@ -16,25 +17,32 @@ ABSENT: Final = msgspec.Raw()
 """What a field holds that was not there."""
 
 _BOM = b"\xef\xbb\xbf"
+_HEX = rb"[0-9a-fA-F]{2}"
 _HALF_CHARACTER = re.compile(
-    rb"(?P<before>(?<!\\)(?:\\\\)*)"
-    rb"(?:(?P<whole>\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)"
+    rb"(?P<before>(?<!\\)(?:\\\\)*)(?:"
+    rb"(?P<whole>\\u[dD][89abAB]" + _HEX + rb"\\u[dD][c-fC-F]" + _HEX + rb")"
+    rb"|\\u(?P<half>[dD][89a-fA-F]" + _HEX + rb"))"
 )
 
 
 def read(data: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """Return *data* as a *kind*.
-
-    Some servers cut their texts between the halves of a character, which JSON
-    can say and UTF-8 cannot: such a half becomes U+FFFD.
+    """Return *data* as a *kind*; half a character in it becomes U+FFFD.
 
     Raises:
       ModelError: cause MALFORMED: it is no JSON, or other JSON.
     """
-    try:
-        return _decoded(data, kind)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise malformed(f"what the provider says cannot be read: {error}") from error
+    return _read(data, kind, _lost)[0]
+
+
+def read_piece(data: bytes, kind: type[T]) -> tuple[T, bool]:
+    """Return *data* as a *kind*, and whether halves of characters are marked in it.
+
+    For texts that go into `Pieces`, where a half may find its other half.
+
+    Raises:
+      ModelError: as from `read`.
+    """
+    return _read(data, kind, _marked)
 
 
 def read_or_none(data: msgspec.Raw, kind: type[T]) -> T | None:
@@ -86,16 +94,28 @@ def malformed(message: str) -> ModelError:
     return ModelError(message, cause=Cause.MALFORMED)
 
 
-def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+def _read(
+    data: bytes | msgspec.Raw, kind: type[T], mend: Callable[[re.Match[bytes]], bytes]
+) -> tuple[T, bool]:
+    """Return *data* as a *kind*, and whether it had to be mended for that."""
     text = bytes(data).removeprefix(_BOM)
     try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        mended = _HALF_CHARACTER.sub(_whole, text)
-        return msgspec.json.decode(mended, type=kind)
+        try:
+            return msgspec.json.decode(text, type=kind), False
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            mended = _HALF_CHARACTER.sub(mend, text)
+            return msgspec.json.decode(mended, type=kind), True
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise malformed(f"what the provider says cannot be read: {error}") from error
 
 
-def _whole(match: re.Match[bytes]) -> bytes:
+def _lost(match: re.Match[bytes]) -> bytes:
     return match["before"] + (match["whole"] or rb"\ufffd")
+
+
+def _marked(match: re.Match[bytes]) -> bytes:
+    if match["whole"]:
+        return match[0]
+    return match["before"] + chr(MARK + int(match["half"], 16)).encode()
