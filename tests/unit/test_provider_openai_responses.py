@@ -48,7 +48,11 @@ GOLDEN = """
         }
       ]
     },
-    {"role": "assistant", "content": "Let me look."},
+    {
+      "type": "message",
+      "role": "assistant",
+      "content": [{"type": "output_text", "text": "Let me look."}]
+    },
     {
       "type": "function_call",
       "call_id": "call_1",
@@ -364,6 +368,11 @@ def test_usage_that_is_not_said_is_the_most_it_can_be() -> None:
         assert reply.usage.output_tokens >= len("Hello.")
 
 
+def said_before(text: str) -> Json:
+    content = [{"type": "output_text", "text": text}]
+    return {"type": "message", "role": "assistant", "content": content}
+
+
 def test_thoughts_and_items_without_a_part_go_back_unchanged() -> None:
     reply = decoded(answer(THOUGHT, SEARCH, said("Hi."), CALL))
     thought = reply.parts[0]
@@ -373,7 +382,7 @@ def test_thoughts_and_items_without_a_part_go_back_unchanged() -> None:
     assert sent["input"] == [
         THOUGHT,
         SEARCH,
-        {"role": "assistant", "content": "Hi."},
+        said_before("Hi."),
         {
             "type": "function_call",
             "call_id": "call_1",
@@ -400,9 +409,8 @@ def test_the_thoughts_of_others_do_not_go_there() -> None:
         "",
     ):
         turn = Message("assistant", (ReasoningPart("hm", opaque), TextPart("a")))
-        assert encoded(RESPONSES, ModelRequest([turn]))["input"] == [
-            {"role": "assistant", "content": "a"}
-        ]
+        sent = encoded(RESPONSES, ModelRequest([turn]))
+        assert sent["input"] == [said_before("a")]
 
 
 # ---------------------------------------------------------------------- streams

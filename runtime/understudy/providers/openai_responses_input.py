@@ -65,6 +65,10 @@ def _beside(part: Part) -> Item | None:
 
 def _message(message: Message, parts: list[Part]) -> Body:
     role = "user" if message.role == "tool" else message.role
+    if role == "assistant":
+        # Some servers know what a model said by its type only, and by its parts'.
+        said: Body = {"type": "output_text", "text": joined(parts)}
+        return {"type": "message", "role": role, "content": [said]}
     if all(isinstance(part, TextPart) for part in parts):
         return {"role": role, "content": joined(parts)}
     return {"role": role, "content": [_content(part) for part in parts]}
