@@ -25,6 +25,10 @@ class BreakerState(Enum):
 class Breaker:
     """Opens after failures in a row, and closes after a probe that succeeds.
 
+    While it is not closed only the probe counts: what comes of requests that were
+    sent before says nothing new.  A probe that was out when it was opened again
+    is one of these.
+
     Args:
       failures: in a row, that open it; a count, 1 or more.
       cool_off: how long it stays open the first time; seconds.  Each probe that
@@ -50,7 +54,8 @@ class Breaker:
         self._row = 0  # failures in a row, while closed
         self._opened = 0  # times in a row that it opened
         self._until = -math.inf
-        self._probing = False
+        self._probe: int | None = None
+        self._probes = 0
 
     def state(self, now: float) -> BreakerState:
         """Return whether requests go through."""
@@ -62,43 +67,71 @@ class Breaker:
         """Return when a request may go through; infinite while a probe is out."""
         if not self._opened:
             return now
-        return math.inf if self._probing else max(now, self._until)
+        return max(now, self._until) if self._probe is None else math.inf
 
-    def enter(self, now: float) -> bool:
-        """Take note that a request goes through, and return whether it is the probe.
+    def enter(self, now: float) -> int | None:
+        """Take note that a request goes through; return its number if it is the probe.
 
         The caller has seen that it may, and says later what came of it.
         """
-        self._probing = self.state(now) is BreakerState.HALF_OPEN
-        return self._probing
+        if self.state(now) is not BreakerState.HALF_OPEN:
+            return None
+        self._probes += 1
+        self._probe = self._probes
+        return self._probe
 
-    def succeeded(self) -> None:
-        """Take note that a request did not fail."""
+    def succeeded(self, probe: int | None) -> bool:
+        """Take note that a request did not fail; return whether that closes it.
+
+        Args:
+          probe: what `enter` said of the request.
+        """
+        if self._opened and not self._is_out(probe):
+            return False
+        closes = self._opened > 0
         self._row = self._opened = 0
-        self._probing = False
+        self._probe = None
+        return closes
 
-    def failed(self, now: float, *, probe: bool, at_once: bool = False) -> None:
-        """Take note of a failure.
+    def failed(self, now: float, probe: int | None, *, at_once: bool = False) -> bool:
+        """Take note of a failure; return whether that opens it.
 
         Args:
           probe: what `enter` said of the request.
           at_once: open now, however few failures there were: more requests
             would say nothing new.
         """
-        self._row += 1
-        self.given_up(probe=probe)
-        # Those sent before it opened are late: they do not open it further.
-        if probe or (not self._opened and (at_once or self._row >= self._allowed)):
+        if self._opened:
+            opens = self._is_out(probe)
+        else:
+            self._row += 1
+            opens = at_once or self._row >= self._allowed
+        if opens:
             wait = min(self._most, self._cool_off * 2.0 ** min(self._opened, 60))
             self._opened += 1
-            self._until = now + wait
+            self._open(now + wait)
+        return opens
 
-    def given_up(self, *, probe: bool) -> None:
-        """Take note that a request ended without saying anything, as one cancelled."""
-        if probe:
-            self._probing = False
+    def given_up(self, probe: int | None) -> bool:
+        """Take note that a request ended without saying anything, as one cancelled.
+
+        Returns:
+          Whether another probe may go.
+        """
+        if not self._is_out(probe):
+            return False
+        self._probe = None
+        return True
 
     def open_until(self, when: float) -> None:
         """Let nothing through before *when*; then one probe."""
         self._opened = max(self._opened, 1)
-        self._until = max(self._until, when)
+        self._open(when)
+
+    def _open(self, until: float) -> None:
+        self._row = 0
+        self._probe = None
+        self._until = max(self._until, until)
+
+    def _is_out(self, probe: int | None) -> bool:
+        return probe is not None and probe == self._probe

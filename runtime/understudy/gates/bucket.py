@@ -9,6 +9,10 @@ import math
 
 from understudy_protocols.errors import ConfigError
 
+_ROUNDING = 1e-9
+"""What of a bucket's size may be missing for no other reason than that numbers
+are rounded."""
+
 
 class Bucket:
     """So many units a minute, shared by all who take from it.
@@ -22,7 +26,7 @@ class Bucket:
       now: the time; seconds.
 
     Attributes:
-      per_minute: see above.
+      per_minute: as above, or less if a provider says so.
       reserved: units that are taken and not settled yet.
 
     Raises:
@@ -37,6 +41,7 @@ class Bucket:
             )
         self.per_minute = per_minute
         self.reserved = 0.0
+        self._most = per_minute
         self._level = per_minute
         self._at = now
 
@@ -51,7 +56,7 @@ class Bucket:
         What is more than the bucket can ever hold is let through when it is full.
         """
         missing = min(units, self.per_minute) - self.level(now)
-        if missing <= 0:
+        if missing <= 0 or missing < self.per_minute * _ROUNDING:
             return now
         return now + missing * 60 / self.per_minute
 
@@ -73,15 +78,18 @@ class Bucket:
         self._level = min(self.per_minute, self._level + units - used)
 
     def correct(self, left: float, limit: float | None, now: float) -> None:
-        """Take over what the provider says, as of now, after a request is settled.
+        """Take over what a provider says, as of now.
+
+        It may not have counted the requests that are still reserved for, so
+        these come off again.
 
         Args:
           left: units that it would still let through.
-          limit: its own limit; None if it does not say.
+          limit: its own limit; None if it does not say.  A higher one than that
+            given in the beginning does not count: that was the user's word.
         """
         if limit is not None and limit > 0:
-            self.per_minute = limit
-        # It may not have counted the requests that are under way.
+            self.per_minute = min(self._most, limit)
         self._at, self._level = now, min(left - self.reserved, self.per_minute)
 
     def _refill(self, now: float) -> None:

@@ -4,25 +4,26 @@ It knows no socket and sends nothing.  A request enters with what it will use at
 most, and leaves by saying what came of it; from that the gate learns how much
 the provider takes.
 
-In line stand those who wait for a free slot, first come first served within a
-priority.  Who has a slot has its place in the buckets too, however long it
-waits for it, so nobody overtakes.
+Who cannot go in at once stands in line.  Only the first is let in, when there is
+a free slot, its rate limits have room for it, and nothing is shut; so nobody
+overtakes, and what a probe finds out is known to the next.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 import msgspec
 import trio
 
 from understudy.gates.adaptive import AdaptiveLimit
-from understudy.gates.breaker import Breaker
-from understudy.gates.bucket import Bucket
+from understudy.gates.line import Line, Need, Place
+from understudy.gates.lock import Lock
+from understudy.gates.rates import Rates, Reserved, Said
 from understudy.gates.retry_budget import RetryBudget
-from understudy_actors.limiter import Limiter, Token
+from understudy.gates.verdict import Part, Verdict, verdict
 from understudy_protocols.failures import Cause, ModelError
 from understudy_protocols.usage import NO_USAGE
 
@@ -30,15 +31,9 @@ MAX_CLOSURE = 120.0
 """No provider closes a gate for longer, whatever it asks for; seconds.  Then one
 request tries."""
 
-
-class Need(msgspec.Struct, frozen=True):
-    """What a request will use at most.
-
-    Args:
-      tokens: read and written together; an estimate, a count.
-    """
-
-    tokens: int = 0
+_TOO_MUCH = frozenset({Cause.RATE_LIMIT, Cause.OVERLOADED})
+_ASKS_FOR_PEACE = _TOO_MUCH | {Cause.SERVER, Cause.QUOTA}
+"""Failures whose Retry-After is meant for all, and not for the one request."""
 
 
 @attrs.frozen(kw_only=True)
@@ -58,20 +53,6 @@ class Limits:
     longest_wait: float = 30.0
 
 
-class Blocked(msgspec.Struct, frozen=True):
-    """Why a request cannot go through now.
-
-    Args:
-      why: in a few words, the same for all of a kind.
-      cause: the failure that it is for one who cannot wait.
-      until: when it is worth to look again; infinite if nobody can say.
-    """
-
-    why: str
-    cause: Cause
-    until: float
-
-
 class Account:
     """What all models of one account share.
 
@@ -85,36 +66,18 @@ class Account:
         self.hedges = hedges
 
 
-_TOO_MUCH = frozenset({Cause.RATE_LIMIT, Cause.OVERLOADED})
-_FINAL = frozenset({Cause.AUTH, Cause.QUOTA, Cause.MODEL_GONE})
-"""Failures that the next request would meet just the same."""
-
-_WHY = {
-    Cause.RATE_LIMIT: "closed by the provider",
-    Cause.TRANSPORT: "its address cannot be reached",
-    Cause.AUTH: "its key is not accepted",
-    Cause.QUOTA: "its account has spent what it may",
-    Cause.MODEL_GONE: "the provider does not have it",
-    Cause.OVERLOADED: "the provider has too much to do",
-    Cause.SERVER: "the provider fails again and again",
-    Cause.TIMEOUT: "it does not answer in time",
-}
-
-
-class Lock:
-    """A breaker, and the failure for which it is open.
+class Blocked(msgspec.Struct, frozen=True):
+    """Why a request cannot go through now.
 
     Args:
-      breaker: what decides.
-      cause: the failure, as long as there was none.
+      why: in a few words, the same for all of a kind.
+      cause: the failure that it is for one who cannot wait.
+      until: not before; infinite if nobody can say.
     """
 
-    __slots__ = ("breaker", "cause", "gates")
-
-    def __init__(self, cause: Cause, breaker: Breaker | None = None) -> None:
-        self.breaker = breaker or Breaker()
-        self.cause = cause
-        self.gates: list[Gate] = []  # all behind it
+    why: str
+    cause: Cause
+    until: float
 
 
 class Ticket:
@@ -122,39 +85,27 @@ class Ticket:
 
     Args:
       gate: which it has entered.
-      need: what was reserved for it.
-      slot: its right to be under way.
-      began: when it entered; seconds on the gate's clock.
-      probes: the breakers that it is the probe of.
+      key: by which those who send it know it; may be empty.
+      reserved: of the rate limits.
+      began: when it was sent; seconds on the gate's clock.
+      probes: the locks that it tries for all, with the number of each try.
     """
 
-    __slots__ = ("_probes", "_slot", "began", "gate", "need")
+    __slots__ = ("began", "gate", "key", "probes", "reserved")
 
     def __init__(
         self,
         gate: Gate,
-        need: Need,
-        slot: Token,
+        key: str,
+        reserved: Reserved,
         began: float,
-        probes: tuple[Breaker, ...],
+        probes: Mapping[Lock, int],
     ) -> None:
         self.gate = gate
-        self.need = need
+        self.key = key
+        self.reserved = reserved
         self.began = began
-        self._slot: Token | None = slot
-        self._probes = probes
-
-    def is_probe(self, breaker: Breaker) -> bool:
-        """Whether it is the one that tries whether *breaker* can close."""
-        return breaker in self._probes
-
-    def leave(self) -> bool:
-        """Give the slot back; False if that was done already."""
-        slot, self._slot = self._slot, None
-        if slot is None:
-            return False
-        slot.release()
-        return True
+        self.probes = probes
 
 
 class Gate:
@@ -182,20 +133,21 @@ class Gate:
         self.name = name
         self.account = account
         self.longest_wait = limits.longest_wait
-        self._host = host
-        self._key = key
-        self._model = Lock(Cause.OVERLOADED)
-        self._closure = Lock(Cause.RATE_LIMIT)  # by what a provider asked for
-        self._locks = (self._closure, key, host, self._model)
-        for lock in self._locks:
+        self._locks = {
+            Part.HOST: host,
+            Part.KEY: key,
+            Part.RATE: Lock(Cause.RATE_LIMIT),  # by what a provider asked for
+            Part.MODEL: Lock(Cause.OVERLOADED),
+        }
+        for lock in self._locks.values():
             lock.gates.append(self)
         self._now = now
         self._adaptive = AdaptiveLimit(limits.max_concurrent)
-        self._slots = Limiter(limits.max_concurrent, f"the slots of {name}")
         self._limits = limits
-        self._made: tuple[Bucket, Bucket] | None = None
-        self._changed = trio.Event()
-        self._waiting = 0
+        self._made: Rates | None = None
+        self._line = Line()
+        self._under_way: dict[Ticket, None] = {}
+        self._by_key: dict[str, Ticket] = {}
 
     @property
     def limit(self) -> int:
@@ -204,32 +156,24 @@ class Gate:
 
     @property
     def under_way(self) -> int:
-        """Requests that have a slot; a count."""
-        return len(self._slots.holders)
+        """Requests that have entered and not left; a count."""
+        return len(self._under_way)
 
-    def blocked(self) -> Blocked | None:
-        """Return why no request at all can go through now; None if one can."""
-        now = self._now()
-        worst: Blocked | None = None
-        for lock in self._locks:
-            ready = lock.breaker.ready_at(now)
-            if ready > now and (worst is None or ready > worst.until):
-                worst = Blocked(_WHY[lock.cause], lock.cause, ready)
-        return worst
+    @property
+    def waiting(self) -> int:
+        """Requests that stand in line; a count."""
+        return len(self._line)
 
-    def would_wait(self, need: Need) -> float:
-        """Return how long a request would have to wait, as far as one can say; seconds.
+    def blocked(self, need: Need, priority: int = 0) -> Blocked | None:
+        """Return why a request could not go through at once; None if it could.
 
-        Infinite if nobody can say: there is no slot, or a probe is out.
+        If there are several reasons, it is the one that is known to last longest.
         """
-        now = self._now()
-        blocked = self.blocked()
-        until = now if blocked is None else blocked.until
-        if len(self._slots.holders) >= self._slots.total:
-            return math.inf
-        return max(until, self._ready_at(need, now)) - now
+        return self._blocked(need, *self._line.ahead_of(priority))
 
-    async def enter(self, need: Need, *, latest: float, priority: int = 0) -> Ticket:
+    async def enter(
+        self, need: Need, *, latest: float, priority: int = 0, key: str = ""
+    ) -> Ticket:
         """Wait until a request may be sent.
 
         Always a checkpoint.
@@ -238,36 +182,21 @@ class Gate:
           need: what it will use at most.
           latest: the moment after which it is not worth sending; seconds on the
             gate's clock.  A wait that is known to be longer is not begun.
-          priority: higher ones get a slot first.
+          priority: higher ones go first.
+          key: of the request; see `heard`.
 
         Cancellation: nothing was taken.
         Raises:
           ModelError: it cannot be sent by *latest*; ``cause`` says why, and
             ``retry_after`` for how long it is so, if that is known.
         """
-        self._refuse_hopeless(latest)
-        slot: Token | None = None
-        with trio.move_on_at(latest):
-            slot = await self._slots.acquire(priority, borrower=self.name)
-        if slot is None:
-            raise self._refusal(Blocked("no free slot", Cause.OVERLOADED, math.inf))
-        now = self._now()
-        try:
-            at = self._reserve(need, now, latest)
-        except BaseException:
-            slot.release()
-            raise
-        try:
-            await self._reach(at, latest)
-        except BaseException:
-            self._unreserve(need)
-            slot.release()
-            raise
-        began = self._now()
-        probes = tuple(
-            lock.breaker for lock in self._locks if lock.breaker.enter(began)
-        )
-        return Ticket(self, need, slot, began, probes)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        blocked = self.blocked(need, priority)
+        if blocked is not None:
+            await self._wait(blocked, Place(need, priority), latest)
+        ticket = self._let_in(need, key)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return ticket
 
     # What came of it
 
@@ -277,179 +206,114 @@ class Gate:
         Args:
           used_tokens: what it used; a count.
         """
-        now, under_way = self._now(), self.under_way
-        if ticket.leave():
-            self._settle(ticket.need, used_tokens)
-            for lock in self._locks:
-                lock.breaker.succeeded()
+        under_way = self.under_way
+        if self._left(ticket):
+            now = self._now()
+            self._rates(now).settle(ticket.reserved, used_tokens, now)
             self._adaptive.succeeded(now - ticket.began, under_way, now)
-            self._adapt()
+            self._learn(ticket, verdict(None, sent=True))
 
     def failed(
         self,
         ticket: Ticket,
         cause: Cause,
         retry_after: float | None,
-        used_tokens: int | None = None,
+        used_tokens: int | None,
     ) -> None:
         """Let a request out that failed.
 
         Args:
           cause: what went wrong.
           retry_after: how long the provider asks to be left alone; seconds.
-          used_tokens: what it used; None if nobody can say.
+          used_tokens: what it used; a count, None if it was never sent.
         """
-        now = self._now()
-        if not ticket.leave():
+        if not self._left(ticket):
             return
-        self._settle(
-            ticket.need, ticket.need.tokens if used_tokens is None else used_tokens
-        )
-        self._blame(ticket, cause, now)
+        now = self._now()
+        self._rates(now).settle(ticket.reserved, used_tokens, now)
         if cause in _TOO_MUCH:
             self._adaptive.overloaded(ticket.began, now)
-            if retry_after is not None:
-                self._closure.breaker.open_until(now + min(retry_after, MAX_CLOSURE))
-        self._adapt()
+        self._learn(ticket, verdict(cause, sent=used_tokens is not None), cause)
+        if retry_after is not None and cause in _ASKS_FOR_PEACE:
+            lock = self._locks[Part.KEY if cause is Cause.QUOTA else Part.RATE]
+            lock.shut_until(cause, now + min(retry_after, MAX_CLOSURE))
 
     def given_up(self, ticket: Ticket) -> None:
         """Let a request out that nobody waits for any more; it counts as reserved."""
-        if ticket.leave():
-            self._settle(ticket.need, ticket.need.tokens)
-            for lock in self._locks:
-                lock.breaker.given_up(probe=ticket.is_probe(lock.breaker))
-            self._adapt()
+        if self._left(ticket):
+            now, reserved = self._now(), ticket.reserved
+            self._rates(now).settle(reserved, reserved.tokens or 0, now)
+            for lock, probe in ticket.probes.items():
+                lock.given_up(probe)
 
-    def heard(
-        self,
-        requests_left: float | None,
-        requests_limit: float | None,
-        tokens_left: float | None,
-        tokens_limit: float | None,
-    ) -> None:
-        """Take over what a provider says of its limits; None where it says nothing.
+    def heard(self, said: Said, *, key: str) -> None:
+        """Take over what a provider says of its limits.
 
         Args:
-          requests_left, tokens_left: what it would still let through; counts.
-          requests_limit, tokens_limit: its limits a minute; counts.
+          key: of the request that it says so to.
         """
         now = self._now()
-        requests, tokens = self._buckets(now)
-        if requests_left is not None:
-            requests.correct(requests_left, requests_limit, now)
-        if tokens_left is not None:
-            tokens.correct(tokens_left, tokens_limit, now)
-        self._wake()
+        ticket = self._by_key.get(key)
+        counted = None if ticket is None else ticket.reserved
+        self._rates(now).heard(said, counted, now)
+        self._line.wake_first()
+
+    def look_again(self) -> None:
+        """Let all who wait here see what has changed."""
+        self._line.wake_all()
 
     # Inside
 
-    def _blame(self, ticket: Ticket, cause: Cause, now: float) -> None:
-        """Let each lock know what a failure says of it.
+    def _blocked(
+        self, need: Need, requests_before: int, tokens_before: int
+    ) -> Blocked | None:
+        now = self._now()
+        found = [
+            Blocked(lock.why, lock.cause, ready)
+            for lock in self._locks.values()
+            if (ready := lock.breaker.ready_at(now)) > now
+        ]
+        if self.under_way >= self.limit:
+            found.append(Blocked("no free slot", Cause.OVERLOADED, math.inf))
+        if requests_before:
+            found.append(Blocked("others are before it", Cause.OVERLOADED, math.inf))
+        tokens = tokens_before + need.tokens
+        at = self._rates(now).ready_at(requests_before + 1, tokens, now)
+        if at > now:
+            found.append(Blocked("its rate limit", Cause.RATE_LIMIT, at))
+        known = [one for one in found if one.until < math.inf]
+        return max(known or found, key=lambda one: one.until, default=None)
 
-        They stand one behind the other: address, key, model.  What fails at one
-        has passed those before it, and says nothing of those behind.
+    async def _wait(self, blocked: Blocked, place: Place, latest: float) -> None:
+        """Stand in line until nothing is in the way."""
+        self._check(blocked, latest)
+        self._line.join(place)
+        try:
+            while True:
+                is_first = self._line.first is place
+                await place.woken(min(latest, blocked.until) if is_first else latest)
+                is_first = self._line.first is place
+                now_blocked = self._blocked(place.need, 0 if is_first else 1, 0)
+                if now_blocked is None:
+                    return
+                blocked = now_blocked
+                self._check(blocked, latest)
+        finally:
+            self._line.leave(place)
+
+    def _check(self, blocked: Blocked, latest: float) -> None:
+        """See that it is worth to wait.
+
+        Raises:
+          ModelError: it is not.
         """
-        closure, model = self._closure, self._model
-        at = {
-            Cause.TRANSPORT: self._host,
-            Cause.AUTH: self._key,
-            Cause.QUOTA: self._key,
-            Cause.MODEL_GONE: model,
-            Cause.SERVER: model,
-            Cause.TIMEOUT: model,
-            Cause.OVERLOADED: model,
-            Cause.RATE_LIMIT: closure,
-        }.get(cause)
-        row = (self._host, self._key, closure, model)
-        passed = len(row) if at is None else row.index(at)
-        for lock in row[:passed]:
-            lock.breaker.succeeded()
-        for lock in row[passed:]:
-            probe = ticket.is_probe(lock.breaker)
-            if lock is at and (probe or lock is not closure):
-                lock.cause = cause
-                lock.breaker.failed(now, probe=probe, at_once=cause in _FINAL)
-            else:
-                lock.breaker.given_up(probe=probe)
-
-    def _refuse_hopeless(self, latest: float) -> None:
-        blocked = self.blocked()
-        if blocked is not None and latest < blocked.until < math.inf:
-            raise self._refusal(blocked)
-
-    def _reserve(self, need: Need, now: float, latest: float) -> float:
-        """Take a place in the buckets; return when it is one's turn."""
-        at = self._ready_at(need, now)
-        if at > latest:
-            raise self._refusal(Blocked("its rate limit", Cause.RATE_LIMIT, at))
-        requests, tokens = self._buckets(now)
-        requests.reserve(1, now)
-        tokens.reserve(need.tokens, now)
-        return at
-
-    def _unreserve(self, need: Need) -> None:
         now = self._now()
-        requests, tokens = self._buckets(now)
-        requests.settle(1, 0, now)
-        tokens.settle(need.tokens, 0, now)
-        self._wake()
-
-    def _settle(self, need: Need, used_tokens: int) -> None:
-        now = self._now()
-        requests, tokens = self._buckets(now)
-        requests.settle(1, 1, now)
-        tokens.settle(need.tokens, used_tokens, now)
-
-    async def _reach(self, at: float, latest: float) -> None:
-        """Wait until *at*, and until nothing is closed."""
-        while True:
-            now, blocked = self._now(), self.blocked()
-            until = at if blocked is None else max(at, blocked.until)
-            if until <= now:
-                return
-            if blocked is not None and (now >= latest or latest < until < math.inf):
-                raise self._refusal(blocked)
-            self._waiting += 1
-            try:
-                with trio.move_on_at(min(until, latest)):
-                    await self._changed.wait()
-            finally:
-                self._waiting -= 1
-
-    def _ready_at(self, need: Need, now: float) -> float:
-        requests, tokens = self._buckets(now)
-        return max(requests.ready_at(1, now), tokens.ready_at(need.tokens, now))
-
-    def _buckets(self, now: float) -> tuple[Bucket, Bucket]:
-        if self._made is None:  # not before there is a clock
-            limits = self._limits
-            self._made = (
-                Bucket(limits.requests_per_minute, now),
-                Bucket(limits.tokens_per_minute, now),
-            )
-        return self._made
-
-    def _adapt(self) -> None:
-        self._slots.resize(self._adaptive.limit)
-        self._wake()
-
-    def _wake(self) -> None:
-        """Let all look again who wait for what may have changed."""
-        for lock in self._locks:
-            for gate in lock.gates:
-                gate.look_again()
-
-    def look_again(self) -> None:
-        """Let those who wait here see what has changed."""
-        if self._waiting:
-            self._changed.set()
-            self._changed = trio.Event()
-
-    def _refusal(self, blocked: Blocked) -> ModelError:
-        wait = blocked.until - self._now()
+        if now < latest and not latest < blocked.until < math.inf:
+            return
+        wait = blocked.until - now
         known = wait < math.inf
         when = f"for {wait:.3g} s more" if known else "for how long is not known"
-        return ModelError(
+        raise ModelError(
             f"the gate of {self.name} lets nothing through in time: "
             f"{blocked.why}, {when}",
             cause=blocked.cause,
@@ -457,3 +321,48 @@ class Gate:
             model=self.name,
             usage=NO_USAGE,
         )
+
+    def _let_in(self, need: Need, key: str) -> Ticket:
+        now = self._now()
+        reserved = self._rates(now).reserve(need.tokens, now)
+        entered = {lock: lock.breaker.enter(now) for lock in self._locks.values()}
+        probes = {lock: n for lock, n in entered.items() if n is not None}
+        ticket = Ticket(self, key, reserved, now, probes)
+        self._under_way[ticket] = None
+        if key:
+            self._by_key[key] = ticket
+        return ticket
+
+    def _left(self, ticket: Ticket) -> bool:
+        """Take a request out; False if that was done already."""
+        if ticket not in self._under_way:
+            return False
+        del self._under_way[ticket]
+        if self._by_key.get(ticket.key) is ticket:
+            del self._by_key[ticket.key]
+        self._line.wake_first()
+        return True
+
+    def _learn(
+        self, ticket: Ticket, known: Verdict, cause: Cause = Cause.SERVER
+    ) -> None:
+        """Let each lock know what came of a request."""
+        for part, lock in self._locks.items():
+            probe = ticket.probes.get(lock)
+            # Too much is asked again and again by those who may ask at all: only
+            # the provider's own word shuts the gate for that, or the probe's.
+            counts = part is not Part.RATE or probe is not None
+            if part in known.passed:
+                lock.passed(probe)
+            elif part in known.failed and counts:
+                lock.failed(cause, self._now(), probe, at_once=known.at_once)
+            else:
+                lock.given_up(probe)
+
+    def _rates(self, now: float) -> Rates:
+        if self._made is None:  # not before there is a clock
+            limits = self._limits
+            self._made = Rates(
+                limits.requests_per_minute, limits.tokens_per_minute, now
+            )
+        return self._made

@@ -15,12 +15,13 @@ import msgspec
 import trio
 
 from understudy.budgets import Hold
-from understudy.gates.gate import Need, Ticket
+from understudy.gates.gate import Ticket
 from understudy.models.call_scope import CallScope
 from understudy.models.gated import GatedModel
-from understudy.models.hedge import hedged
+from understudy.models.hedge import Hedge
 from understudy.models.next_try import Again, Instead, next_try
-from understudy.models.settling import billed, need_of, priced
+from understudy.models.settling import need_of
+from understudy.models.underway import Underway, as_step_error
 from understudy.models.worst_case import worst_case
 from understudy_protocols.chat import (
     Finished,
@@ -36,7 +37,6 @@ from understudy_protocols.failures import (
     Failure,
     ModelError,
     StepError,
-    classify,
 )
 from understudy_protocols.usage import NO_USAGE, Usage
 
@@ -90,6 +90,10 @@ class Asking:
         self._scope = scope
         self._shown = shown
         self._pieces = 0
+        self._void = False  # whether pieces were shown of what is no answer yet
+        self._text: list[str] = []  # of the request under way
+        self._again = False  # whether the next request to this model is a retry
+        self._hedge = Hedge(scope)
         self._bound = trio.CancelScope()  # the request under way
 
     async def answer(self, request: ModelRequest) -> ModelReply:
@@ -99,6 +103,9 @@ class Asking:
           ModelError, BudgetExceededError: the last word.
         """
         request = self._fitted(request)
+        self._hedge = Hedge(self._scope)
+        self._again = False
+        await self._restarted("repair")
         while True:
             model = self._chain[0]
             asked = _complete(request, model)
@@ -148,87 +155,82 @@ class Asking:
         self, model: Model, request: ModelRequest, hold: Hold
     ) -> ModelReply | _Shut | _Failed:
         """Enter the gate, send the request, and settle what came of it."""
-        if not isinstance(model, GatedModel):
-            return await self._sent(model, request, hold)
-        need = need_of(request)
+        ticket: Ticket | None = None
         try:
-            ticket = await self._entered(model, need)
+            if isinstance(model, GatedModel):
+                ticket = await self._entered(model, request)
         except ModelError as error:
             self._scope.settle(hold, NO_USAGE)
             return _Shut(error)
         except BaseException:
             self._scope.settle(hold, NO_USAGE)
             raise
-        try:
-            outcome = await self._sent(model, request, hold)
-            _tell(ticket, outcome)
-            return outcome
-        finally:
-            ticket.gate.given_up(ticket)  # nothing happens if it has been told
+        with Underway(model, self._scope, hold, ticket) as underway:
+            return await self._sent(model, request, underway)
 
-    async def _entered(self, model: GatedModel, need: Need) -> Ticket:
-        scope, gate = self._scope, model.gate
-        gate.account.retries.asked()
-        latest = scope.now() + min(scope.time_left, gate.longest_wait)
-        if gate.would_wait(need) == 0:
-            return await gate.enter(need, latest=latest, priority=scope.priority)
-        why = gate.blocked()
+    async def _entered(self, model: GatedModel, request: ModelRequest) -> Ticket:
+        scope, gate, need = self._scope, model.gate, need_of(request)
+        if not self._again:
+            gate.account.retries.asked()
+        now = scope.now()
+        latest = now + min(scope.time_left, gate.longest_wait)
+        why = gate.blocked(need, scope.priority)
+
+        async def enter() -> Ticket:
+            return await gate.enter(
+                need, latest=latest, priority=scope.priority, key=request.key
+            )
+
+        if why is None:
+            return await enter()
+        how_long = f", {why.until - now:.3g} s" if why.until < math.inf else ""
         ticket: Ticket | None = None
         try:
-            async with scope.waiting(
-                f"the gate of {model.name}: {'its turn' if why is None else why.why}"
-            ):
-                ticket = await gate.enter(need, latest=latest, priority=scope.priority)
+            async with scope.waiting(f"the gate of {model.name}: {why.why}{how_long}"):
+                ticket = await enter()
         except BaseException:
             if ticket is not None:  # cut while it took its permit back
                 gate.given_up(ticket)
             raise
+        ticket.began = scope.now()  # the permit may have been long in coming
         return ticket
 
     async def _sent(
-        self, model: Model, request: ModelRequest, hold: Hold
+        self, model: Model, request: ModelRequest, underway: Underway
     ) -> ModelReply | _Failed:
-        """Send one request, and settle what it used, whatever happens."""
+        """Send one request, and take note of what comes of it."""
         scope = self._scope
-        # Whoever is cut off does not know whether it was billed: the worst counts.
-        used = attrs.evolve(hold.worst, estimated=True)
-        error: StepError
+        self._text.clear()
         scope.request_begins()
         try:
             with trio.move_on_after(scope.retry.timeout_seconds) as self._bound:
-                reply = await self._asked(model, request)
-                used = priced(model, reply.usage)
-                cause = reply.finish.cause
-                if cause is None:
-                    return reply
-                error = ModelError(
-                    f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
-                    cause=cause,
-                    model=model.name,
-                    partial=reply.text,
-                )
-                return _Failed(error, used)
+                reply = await self._asked(model, request, underway)
+                error = _unusable(reply, model.name)
+                return reply if error is None else _Failed(error, underway.used)
             error = ModelError(
                 f"no answer within {scope.retry.timeout_seconds:g} s",
                 cause=Cause.TIMEOUT,
                 model=model.name,
+                partial="".join(self._text),
             )
-        except StepError as raised:
-            error = raised
-            used = billed(model, raised, used)
         except Exception as raised:  # noqa: BLE001 - whatever an adapter lets out
-            error = _as_model_error(raised, model.name)
+            error = as_step_error(raised, model.name)
         finally:
             scope.request_ends()
-            scope.settle(hold, used)
-        return _Failed(error, used)
+        underway.failed(error)
+        return _Failed(error, underway.used)
 
-    async def _asked(self, model: Model, request: ModelRequest) -> ModelReply:
+    async def _asked(
+        self, model: Model, request: ModelRequest, underway: Underway
+    ) -> ModelReply:
         if self._shown:
-            return await self._streamed(model, request)
-        if isinstance(model, GatedModel) and model.hedge_after is not None:
-            return await hedged(model, request, self._scope, model.hedge_after)
-        return await model.complete(request)
+            reply = await self._streamed(model, request)
+        elif isinstance(model, GatedModel) and model.hedge_after is not None:
+            return await self._hedge.reply(model, request, underway, model.hedge_after)
+        else:
+            reply = await model.complete(request)
+        underway.answered(reply)
+        return reply
 
     async def _streamed(self, model: Model, request: ModelRequest) -> ModelReply:
         events = model.stream(request)
@@ -246,16 +248,26 @@ class Asking:
             "the stream ended before the answer did",
             cause=Cause.TRANSPORT,
             model=model.name,
+            partial="".join(self._text),
         )
 
     async def _show(self, event: StreamEvent) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
             self._pieces += 1
+            self._void = True
             reasoning = isinstance(event, ReasoningDelta)
+            if not reasoning:
+                self._text.append(event.text)
             before = self._scope.now()
             await self._scope.show(ModelDelta(self._pieces, event.text, reasoning))
             # A slow reader is not the model's fault.
             self._bound.deadline += self._scope.now() - before
+
+    async def _restarted(self, reason: str) -> None:
+        """Say so if pieces were shown that are void now."""
+        if self._void:
+            self._void = False
+            await self._scope.show(Restarted(reason))
 
     # What follows a failure
 
@@ -282,11 +294,11 @@ class Asking:
             scope.final(error)
             raise error
         scope.number += 1
-        if self._pieces:
-            await scope.show(Restarted(failure.cause.value))
+        await self._restarted(failure.cause.value)
         if isinstance(follows, Instead):
             self._turn_to_another(request)
             return
+        self._again = True
         if retries is not None:
             retries.take()
         if follows.delay > 0:
@@ -309,9 +321,13 @@ class Asking:
         for place, model in enumerate(self._chain[1:], start=1):
             if not isinstance(model, GatedModel):
                 return place
-            wait = model.gate.would_wait(need_of(_complete(request, model)))
-            known = wait if wait < math.inf else 0.0  # it may get a slot soon
-            if model.can(request) and known < self._scope.time_left:
+            gate, now = model.gate, self._scope.now()
+            blocked = gate.blocked(need_of(_complete(request, model)))
+            known = blocked is not None and blocked.until < math.inf
+            wait = blocked.until - now if blocked is not None and known else 0.0
+            if model.can(request) and wait < min(
+                self._scope.time_left, gate.longest_wait
+            ):
                 return place
         return None
 
@@ -319,6 +335,7 @@ class Asking:
         place = self._another(request)
         assert place is not None, "the caller has seen that there is one"
         del self._chain[:place]
+        self._again = False
 
 
 def _complete(request: ModelRequest, model: Model) -> ModelRequest:
@@ -329,24 +346,14 @@ def _complete(request: ModelRequest, model: Model) -> ModelRequest:
     return attrs.evolve(request, max_tokens=most)
 
 
-def _tell(ticket: Ticket, outcome: ModelReply | _Failed) -> None:
-    """Let the gate know what came of a request."""
-    if isinstance(outcome, ModelReply):
-        ticket.gate.succeeded(ticket, outcome.usage.tokens)
-    else:
-        error = outcome.error
-        used = outcome.usage.tokens
-        ticket.gate.failed(ticket, error.cause, error.retry_after, used)
-
-
-def _as_model_error(raised: Exception, model: str) -> ModelError:
-    """Return what *raised* is, to those who retry and record model calls."""
-    seen = Failure.from_error(raised)
-    error = ModelError(
-        f"the model raised {seen.error_type}: {seen.message}",
-        cause=classify(raised),
-        retry_after=seen.retry_after,
+def _unusable(reply: ModelReply, model: str) -> StepError | None:
+    """Return what is wrong with a reply; None if it can be used."""
+    cause = reply.finish.cause
+    if cause is None:
+        return None
+    return ModelError(
+        f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
+        cause=cause,
         model=model,
+        partial=reply.text,
     )
-    error.__cause__ = raised
-    return error

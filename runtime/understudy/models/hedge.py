@@ -7,110 +7,120 @@ loser is cancelled, and paid for at its worst.
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import trio
 
-from understudy.budgets import Hold
 from understudy.models.call_scope import CallScope
 from understudy.models.gated import GatedModel
-from understudy.models.settling import billed, need_of, priced
+from understudy.models.settling import need_of
+from understudy.models.underway import Underway, as_step_error
 from understudy.models.worst_case import worst_case
 from understudy_protocols.chat import ModelReply, ModelRequest
-from understudy_protocols.failures import ModelError, StepError
+from understudy_protocols.errors import UnderstudyError
+from understudy_protocols.failures import StepError
 from understudy_protocols.usage import NO_USAGE
 
 
-async def hedged(
-    model: GatedModel, request: ModelRequest, scope: CallScope, after: float
-) -> ModelReply:
-    """Return the reply of *model*, or of a second request to it.
+class Hedge:
+    """The second request of one call: at most one, however often it is tried again.
 
     Args:
-      request: what was reserved and let in for the first.
-      after: how long the first may take before a second is sent; seconds.
-
-    Raises:
-      ModelError: that of the first request, if neither can be used.
+      scope: the attempt around the call.
     """
-    replies: list[ModelReply] = []
-    errors: list[BaseException] = []
-    first_is_over = trio.Event()
-    model.gate.account.hedges.asked()
 
-    async with trio.open_nursery() as nursery:
+    def __init__(self, scope: CallScope) -> None:
+        self._scope = scope
+        self._sent = False
 
-        async def first() -> None:
-            try:
-                reply = await model.complete(request)
-            except Exception as error:  # noqa: BLE001 # raised below, unless the other wins
-                errors.append(error)
-            else:
-                replies.insert(0, reply)
-                if reply.finish.cause is None:
+    async def reply(
+        self, model: GatedModel, request: ModelRequest, first: Underway, after: float
+    ) -> ModelReply:
+        """Return the reply of *model*, or of a second request to it.
+
+        Args:
+          request: what was let in as *first*.
+          after: how long it may take before a second is sent; seconds.
+
+        Cancellation: both are given up.
+        Raises:
+          StepError: that of the first request, if neither can be used.
+        """
+        model.gate.account.hedges.asked()
+        replies: list[ModelReply] = []
+        errors: list[StepError] = []
+        first_is_over = trio.Event()
+
+        async def ask_first() -> None:
+            outcome = await _outcome(model, request, first)
+            if isinstance(outcome, ModelReply):
+                replies.insert(0, outcome)
+                if outcome.finish.cause is None:
                     nursery.cancel_scope.cancel("a reply has come")
+            else:
+                errors.append(outcome)
             first_is_over.set()
 
-        async def second() -> None:
+        async def ask_second() -> None:
             with trio.move_on_after(after):
                 await first_is_over.wait()
-                return  # it failed: what follows is not ours to say
-            reply = await _another(model, request, scope)
-            if reply is not None:
-                replies.append(reply)
+                return  # what follows is not ours to say
+            outcome = await self._second(model, request)
+            if isinstance(outcome, ModelReply) and outcome.finish.cause is None:
+                replies.append(outcome)
                 nursery.cancel_scope.cancel("the other reply has come")
 
-        nursery.start_soon(first)
-        nursery.start_soon(second)
-    usable = [reply for reply in replies if reply.finish.cause is None]
-    if usable:
-        return usable[0]
-    if replies:
-        return replies[0]
-    raise errors[0]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_first)
+            nursery.start_soon(ask_second)
+        usable = [reply for reply in replies if reply.finish.cause is None]
+        if usable or replies:
+            return (usable or replies)[0]
+        raise errors[0]
 
-
-async def _another(
-    model: GatedModel, request: ModelRequest, scope: CallScope
-) -> ModelReply | None:
-    """Send a second request; None if it must not be sent, or comes to nothing."""
-    gate, need = model.gate, need_of(request)
-    if gate.would_wait(need) > 0 or gate.account.hedges.left < 1:
-        return None
-    try:
-        hold = scope.reserve(
-            worst_case(
-                model,
-                request,
-                capped=scope.capped,
-                tokens_capped=scope.tokens_capped,
-            )
-        )
-    except StepError:
-        return None
-    gate.account.hedges.take()
-    return await _sent(model, attrs.evolve(request, key=scope.call_key()), scope, hold)
-
-
-async def _sent(
-    model: GatedModel, request: ModelRequest, scope: CallScope, hold: Hold
-) -> ModelReply | None:
-    gate = model.gate
-    used = NO_USAGE
-    try:
-        ticket = await gate.enter(need_of(request), latest=scope.now())
-        used = attrs.evolve(hold.worst, estimated=True)
-        try:
-            reply = await model.complete(request)
-            used = priced(model, reply.usage)
-            gate.succeeded(ticket, used.tokens)
-            return reply if reply.finish.cause is None else None
-        except ModelError as error:
-            used = billed(model, error, used)
-            gate.failed(ticket, error.cause, error.retry_after, used.tokens)
+    async def _second(
+        self, model: GatedModel, request: ModelRequest
+    ) -> ModelReply | StepError | None:
+        """Send a second request; None if it must not be sent."""
+        scope, gate, need = self._scope, model.gate, need_of(request)
+        hedges = gate.account.hedges
+        if self._sent or hedges.left < 1 or gate.blocked(need, scope.priority):
             return None
-        finally:
-            gate.given_up(ticket)  # nothing happens if it has been told
-    except ModelError:
-        return None  # the gate was shut in this moment
-    finally:
-        scope.settle(hold, used)
+        asked = attrs.evolve(request, key=scope.call_key())
+        try:
+            hold = scope.reserve(
+                worst_case(
+                    model,
+                    asked,
+                    capped=scope.capped,
+                    tokens_capped=scope.tokens_capped,
+                )
+            )
+        except UnderstudyError:
+            return None
+        try:
+            # It goes in at once: nothing stands in its way in this moment.
+            ticket = await gate.enter(
+                need, latest=math.inf, priority=scope.priority, key=asked.key
+            )
+        except BaseException:
+            scope.settle(hold, NO_USAGE)
+            raise
+        self._sent = hedges.take()
+        with Underway(model, scope, hold, ticket) as second:
+            return await _outcome(model, asked, second)
+
+
+async def _outcome(
+    model: GatedModel, request: ModelRequest, underway: Underway
+) -> ModelReply | StepError:
+    """Send a request, and take note of what comes of it."""
+    try:
+        reply = await model.complete(request)
+    except Exception as raised:  # noqa: BLE001 - raised by the caller, unless the other wins
+        error = as_step_error(raised, model.name)
+        underway.failed(error)
+        return error
+    underway.answered(reply)
+    return reply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from understudy.gates.gate import Need
+from understudy.gates.line import Need
 from understudy.models.replies import estimated_tokens
 from understudy_protocols.chat import Model, ModelRequest
 from understudy_protocols.failures import Cause, ModelError, StepError

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import attrs
 
 from understudy.gates.gate import Gate
+from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
 from understudy.models.replies import estimated_tokens
 from understudy.providers.http import Client, Response, Streaming
@@ -86,7 +87,7 @@ class HttpModel(GatedModel):
         try:
             wire = self._codec.encode(request, self._settings, stream=False)
             answer = await self.client.send(wire, self._headers(request))
-            self._hear(answer.headers)
+            self._hear(answer.headers, request)
             if not 200 <= answer.status < 300:
                 raise self._failure(answer, answer.body)
             return self._codec.decode(answer.body, request, self._settings)
@@ -104,7 +105,7 @@ class HttpModel(GatedModel):
         try:
             wire = self._codec.encode(request, self._settings, stream=True)
             async with self.client.stream(wire, self._headers(request)) as answer:
-                self._hear(answer.headers)
+                self._hear(answer.headers, request)
                 if not 200 <= answer.status < 300:
                     body = await answer.read()
                     raise self._failure(answer, body)
@@ -156,14 +157,17 @@ class HttpModel(GatedModel):
             headers[self._idempotency_header] = request.key
         return headers
 
-    def _hear(self, headers: Mapping[str, str]) -> None:
+    def _hear(self, headers: Mapping[str, str], request: ModelRequest) -> None:
         said = read_rate_limits(headers, self._utcnow())
         if said is not None:
             self.gate.heard(
-                said.requests_left,
-                said.requests_limit,
-                said.tokens_left,
-                said.tokens_limit,
+                Said(
+                    said.requests_left,
+                    said.requests_limit,
+                    said.tokens_left,
+                    said.tokens_limit,
+                ),
+                key=request.key,
             )
 
     def _ours(self, error: ModelError) -> ModelError:

@@ -1,0 +1,474 @@
+"""One logical call: attempts, waits, models that stand in, and what all of it cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import trio
+from call_probe import PRICE, Scope, gate
+from gated_probe import Say, Told, fails
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from understudy.budgets import RunBudget
+from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.lock import Lock
+from understudy.gates.retry_budget import RetryBudget
+from understudy.models.asking import Asking, ModelDelta, Restarted
+from understudy.models.settling import need_of
+from understudy.testing import run_seeded, seeds
+from understudy_protocols.budget import Budget, BudgetExceededError
+from understudy_protocols.chat import Finish, ModelReply, ModelRequest
+from understudy_protocols.failures import Cause, ModelError, StepError
+from understudy_protocols.retry import RetryConfig
+from understudy_protocols.usage import Usage
+
+ASK = ModelRequest("hello, you", key="call/1")
+WORST = 26 + 50  # tokens: the bytes and the overhead of one message, and what it writes
+QUICK = RetryConfig(max_attempts=3, backoff_base=0.0)
+
+
+def probe(
+    retry: RetryConfig = QUICK, budget: Budget | None = None, **more: float
+) -> Scope:
+    """Return an attempt."""
+    account = RunBudget(budget or Budget(usd=10, tokens=10**6, calls=100))
+    return Scope(account, retry, **more)  # type: ignore[arg-type]
+
+
+def answered(
+    models: list[Told], scope: Scope, *, shown: bool = False, seed: int = 0
+) -> ModelReply | StepError:
+    """Make one call; nothing is held after it."""
+
+    async def main() -> ModelReply | StepError:
+        try:
+            return await Asking(models, scope, shown=shown).answer(ASK)
+        except StepError as error:
+            return error
+        finally:
+            assert scope.holds == []
+            assert scope.outside == 0
+            for model in models:
+                assert (model.gate.under_way, model.gate.waiting) == (0, 0)
+                assert model.under_way == 0
+
+    outcome = run_seeded(main, seed=seed)
+    assert scope.last == ([outcome] if isinstance(outcome, StepError) else [])
+    return outcome
+
+
+def texts(scope: Scope) -> list[str]:
+    """Return what was shown: pieces, and a bar where they became void."""
+    return [
+        "|" if isinstance(shown, Restarted) else getattr(shown, "text", "?")
+        for shown in scope.shown
+    ]
+
+
+# --- attempts
+
+
+def test_the_first_answer_is_the_answer() -> None:
+    model, scope = Told(Say("yes")), probe()
+    reply = answered([model], scope)
+    assert isinstance(reply, ModelReply)
+    assert len(model.sent) == 1
+    assert scope.spent == [
+        Usage(calls=1, input_tokens=3, output_tokens=2, cost_micros=7)
+    ]
+
+
+@pytest.mark.parametrize(
+    "cause", [Cause.SERVER, Cause.TRANSPORT, Cause.TIMEOUT, Cause.CONFLICT]
+)
+def test_what_can_succeed_is_tried_again_with_the_same_key(cause: Cause) -> None:
+    model, scope = Told(fails(cause), fails(cause), Say("yes")), probe()
+    assert isinstance(answered([model], scope), ModelReply)
+    assert [sent.request.key for sent in model.sent] == ["call/1"] * 3
+    assert [failure.cause for failure in scope.failures] == [cause] * 2
+    assert scope.number == 3
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [Cause.AUTH, Cause.QUOTA, Cause.BAD_REQUEST, Cause.MODEL_GONE, Cause.REFUSED],
+)
+def test_what_cannot_succeed_is_not_tried_again(cause: Cause) -> None:
+    model, scope = Told(fails(cause)), probe()
+    error = answered([model], scope)
+    assert isinstance(error, ModelError)
+    assert error.cause is cause
+    assert len(model.sent) == 1
+
+
+def test_nothing_is_sent_after_the_last_word() -> None:
+    model, scope = Told(fails(Cause.SERVER)), probe()
+    assert isinstance(answered([model], scope), ModelError)
+    assert len(model.sent) == 3
+    assert len(scope.failures) == 3
+
+
+def test_the_wait_of_retry_after_is_kept_by_the_call_and_by_the_gate() -> None:
+    model = Told(fails(Cause.RATE_LIMIT, retry_after=7.0), Say("yes"))
+    scope = probe()
+    assert isinstance(answered([model], scope), ModelReply)
+    assert [sent.at for sent in model.sent] == [0, pytest.approx(7)]
+    assert scope.waits[0] == "rate_limit: backoff, 7 s"
+
+
+def test_a_retry_after_beyond_the_longest_wait_is_not_slept_through() -> None:
+    model, scope = Told(fails(Cause.RATE_LIMIT, retry_after=45.0)), probe()
+
+    async def main() -> None:
+        with pytest.raises(ModelError) as caught:
+            await Asking([model], scope).answer(ASK)
+        assert trio.current_time() == 0
+        assert (caught.value.cause, caught.value.retry_after) == (Cause.RATE_LIMIT, 45)
+        # And nobody after it waits either.
+        with pytest.raises(ModelError) as caught:
+            await Asking([model], scope).answer(ASK)
+        assert trio.current_time() == 0
+        assert (caught.value.cause, caught.value.retry_after) == (Cause.RATE_LIMIT, 45)
+
+    run_seeded(main, seed=0)
+    assert len(model.sent) == 1
+
+
+def test_no_backoff_goes_beyond_the_deadline() -> None:
+    model = Told(fails(Cause.SERVER))
+    scope = probe(RetryConfig(backoff_base=4.0, max_attempts=5), deadline=10)
+    assert isinstance(answered([model], scope), ModelError)
+    assert [sent.at for sent in model.sent] == [0, 1, 5]
+
+
+def test_an_answer_that_takes_too_long_is_given_up_and_charged_at_its_worst() -> None:
+    model = Told(Say("late", after=9))
+    scope = probe(RetryConfig(max_attempts=1, timeout_seconds=2))
+    error = answered([model], scope)
+    assert isinstance(error, ModelError)
+    assert error.cause is Cause.TIMEOUT
+    assert model.cut == 1
+    (used,) = scope.spent
+    assert (used.tokens, used.estimated) == (WORST, True)
+
+
+@pytest.mark.parametrize("finish", [Finish.REFUSED, Finish.TRUNCATED, Finish.FILTERED])
+def test_a_reply_that_cannot_be_used_is_a_failure_that_was_paid_for(
+    finish: Finish,
+) -> None:
+    model, scope = Told(Say(finish)), probe()
+    error = answered([model], scope)
+    assert isinstance(error, ModelError)
+    assert error.cause is finish.cause
+    assert error.partial == "no"
+    assert scope.spent[0].tokens == 5
+
+
+def test_what_an_adapter_lets_out_is_a_failure_of_the_model() -> None:
+    model, scope = Told(Say(KeyError("text"))), probe()
+    error = answered([model], scope)
+    assert isinstance(error, ModelError)
+    assert error.cause is Cause.STEP_ERROR
+    assert isinstance(error.__cause__, KeyError)
+
+
+def test_a_request_that_was_never_sent_costs_nothing() -> None:
+    never = ModelError("no way there", cause=Cause.TRANSPORT, usage=Usage())
+    model, scope = Told(Say(never), Say("yes")), probe()
+    assert isinstance(answered([model], scope), ModelReply)
+    assert [used.calls for used in scope.spent] == [0, 1]
+
+
+# --- the account's retries
+
+
+def account(retries: RetryBudget) -> Gate:
+    return Gate(
+        "m",
+        Limits(),
+        host=Lock(Cause.TRANSPORT),
+        key=Lock(Cause.AUTH),
+        account=Account(retries, RetryBudget()),
+    )
+
+
+def test_the_retries_of_an_account_are_a_share_of_its_first_requests() -> None:
+    """A retry earns no other one."""
+    retries = RetryBudget(share=0.5, reserve=1)
+    model = Told(fails(Cause.CONFLICT), through=account(retries))
+    for _ in range(20):
+        answered([model], probe())
+    assert len(model.sent) == 20 + 1 + 9  # the reserve, and a half of those that come
+
+
+def test_a_model_that_stands_in_is_no_retry() -> None:
+    retries = RetryBudget(share=0, reserve=0)
+    models = [Told(fails(Cause.SERVER), through=account(retries)), Told(Say("yes"))]
+    assert isinstance(answered(models, probe()), ModelReply)
+
+
+# --- models that stand in
+
+
+def test_the_next_model_is_asked_when_this_one_has_failed_for_good() -> None:
+    first, second, third = (
+        Told(fails(Cause.SERVER), name="a"),
+        Told(fails(Cause.QUOTA), name="b"),
+        Told(Say("yes"), name="c"),
+    )
+    scope = probe()
+    assert isinstance(answered([first, second, third], scope), ModelReply)
+    assert [len(model.sent) for model in (first, second, third)] == [3, 1, 1]
+    assert [failure.where for failure in scope.failures] == ["a", "a", "a", "b"]
+
+
+def test_each_model_that_stands_in_gets_one_try() -> None:
+    models = [Told(fails(Cause.SERVER), name=name) for name in "abc"]
+    scope = probe()
+    error = answered(models, scope)
+    assert isinstance(error, ModelError)
+    assert [len(model.sent) for model in models] == [3, 1, 1]
+
+
+@pytest.mark.parametrize("cause", [Cause.REFUSED, Cause.BAD_REQUEST])
+def test_what_any_model_would_say_is_asked_of_no_other(cause: Cause) -> None:
+    models = [Told(fails(cause)), Told(Say("yes"))]
+    assert isinstance(answered(models, probe()), ModelError)
+    assert models[1].sent == []
+
+
+def test_a_model_that_cannot_do_it_is_passed_over() -> None:
+    models = [
+        Told(fails(Cause.QUOTA)),
+        Told(Say("small"), fits=lambda request: False),
+        Told(Say("yes")),
+    ]
+    reply = answered(models, probe())
+    assert isinstance(reply, ModelReply)
+    assert reply.text == "yes"
+    assert models[1].sent == []
+
+
+def test_a_model_whose_gate_is_shut_for_too_long_is_passed_over() -> None:
+    shut, scope = gate("shut", Limits(longest_wait=5)), probe()
+    models = [
+        Told(fails(Cause.QUOTA)),
+        Told(Say("late"), through=shut),
+        Told(Say("yes")),
+    ]
+
+    async def main() -> None:
+        ticket = await shut.enter(need_of(ASK), latest=1)
+        shut.failed(ticket, Cause.RATE_LIMIT, 6.0, 0)
+        reply = await Asking(models, scope).answer(ASK)
+        assert reply.text == "yes"
+        assert trio.current_time() == 0
+
+    run_seeded(main, seed=0)
+    assert models[1].sent == []
+
+
+def test_a_gate_that_is_shut_for_too_long_is_not_waited_for_if_another_is_open() -> (
+    None
+):
+    first, second = Told(fails(Cause.RATE_LIMIT, retry_after=90.0)), Told(Say("yes"))
+    scope = probe(RetryConfig(max_attempts=1))
+
+    async def main() -> None:
+        for _ in range(2):
+            await Asking([first, second], scope).answer(ASK)
+        assert trio.current_time() == 0
+
+    run_seeded(main, seed=0)
+    assert (len(first.sent), len(second.sent)) == (1, 2)
+
+
+def test_a_model_that_the_budget_cannot_pay_is_not_asked() -> None:
+    models = [Told(Say("dear"), max_tokens=1000), Told(Say("cheap"))]
+    scope = probe(budget=Budget(tokens=100))
+    reply = answered(models, scope)
+    assert isinstance(reply, ModelReply)
+    assert reply.text == "cheap"
+    assert models[0].sent == []
+    models = [Told(Say("dear"), max_tokens=1000)]
+    error = answered(models, probe(budget=Budget(tokens=100)))
+    assert isinstance(error, BudgetExceededError)
+    assert models[0].sent == []
+
+
+def test_a_broken_stream_is_given_to_another_model_and_said_to_be_void() -> None:
+    models = [Told(Say("a b !")), Told(Say("c d"))]
+    scope = probe(RetryConfig(max_attempts=1))
+    assert isinstance(answered(models, scope, shown=True), ModelReply)
+    assert texts(scope) == ["a", "b", "|", "c", "d"]
+
+
+# --- pieces
+
+
+def test_pieces_are_numbered_through_the_call() -> None:
+    scope = probe()
+    model = Told(Say("a !"), Say("b c"))
+    assert isinstance(answered([model], scope, shown=True), ModelReply)
+    numbers = [piece.seq for piece in scope.shown if isinstance(piece, ModelDelta)]
+    assert numbers == [1, 2, 3]
+
+
+def test_restarted_is_said_only_of_what_was_shown() -> None:
+    """And once: a failure with nothing shown since says nothing new."""
+    scope = probe()
+    model = Told(Say("a !"), fails(Cause.SERVER), Say("b"))
+    assert isinstance(answered([model], scope, shown=True), ModelReply)
+    assert texts(scope) == ["a", "|", "b"]
+    scope = probe()
+    model = Told(fails(Cause.SERVER), Say("b"))
+    assert isinstance(answered([model], scope, shown=True), ModelReply)
+    assert texts(scope) == ["b"]
+
+
+def test_a_second_question_of_a_call_makes_the_first_answer_void() -> None:
+    scope, model = probe(), Told(Say("a"), Say("b"))
+
+    async def main() -> None:
+        asking = Asking([model], scope, shown=True)
+        await asking.answer(ASK)
+        await asking.answer(ASK)
+
+    run_seeded(main, seed=0)
+    assert texts(scope) == ["a", "|", "b"]
+
+
+def test_a_stream_that_ends_without_its_end_is_no_answer() -> None:
+    scope, model = probe(RetryConfig(max_attempts=1)), Told(Say("a b ."))
+    error = answered([model], scope, shown=True)
+    assert isinstance(error, ModelError)
+    assert (error.cause, error.partial) == (Cause.TRANSPORT, "ab")
+
+
+def test_what_was_shown_of_a_stream_that_took_too_long_is_kept() -> None:
+    scope = probe(RetryConfig(max_attempts=1, timeout_seconds=0.25))
+    model = Told(Say("a b c d"))
+    error = answered([model], scope, shown=True)
+    assert isinstance(error, ModelError)
+    assert (error.cause, error.partial) == (Cause.TIMEOUT, "ab")
+    assert scope.spent[0].estimated
+
+
+# --- waits are seen, and budgets are never passed
+
+
+def test_every_wait_at_a_gate_is_said_with_its_reason_and_length() -> None:
+    through = gate(limits=Limits(requests_per_minute=6))
+    model, scope = Told(Say("yes"), through=through), probe()
+
+    async def main() -> None:
+        for _ in range(7):
+            await Asking([model], scope).answer(ASK)
+
+    run_seeded(main, seed=0)
+    assert scope.waits == ["the gate of m: its rate limit, 10 s"]
+    assert model.sent[-1].at == pytest.approx(10)
+
+
+def test_the_time_of_a_wait_for_the_permit_is_not_the_models() -> None:
+    """A gate that took it for slowness would let fewer and fewer in."""
+    through = gate(limits=Limits(requests_per_minute=1))
+    model, began = Told(Say("yes"), through=through), list[float]()
+
+    class Slow(Scope):
+        @asynccontextmanager
+        async def waiting(self, why: str) -> AsyncGenerator[None]:
+            async with super().waiting(why):
+                yield
+                await trio.sleep(7)  # the permit is long in coming
+
+    async def complete(request: ModelRequest) -> ModelReply:
+        began.extend(ticket.began for ticket in through._under_way)
+        return Say("yes").reply()
+
+    async def main() -> None:
+        budget = RunBudget(Budget())
+        await Asking([model], Scope(budget, QUICK)).answer(ASK)
+        await trio.sleep(40)
+        model.complete = complete  # type: ignore[method-assign]
+        await Asking([model], Slow(budget, QUICK)).answer(ASK)
+
+    run_seeded(main, seed=0)
+    assert began == [pytest.approx(67)]
+
+
+_CAUSES = st.sampled_from(
+    [Cause.SERVER, Cause.RATE_LIMIT, Cause.TRANSPORT, Cause.QUOTA, Cause.MALFORMED]
+)
+_says = st.one_of(
+    st.just(Say("yes")),
+    st.builds(Say, what=st.just("yes"), after=st.sampled_from([0.5, 3.0, 9.0])),
+    st.builds(Say, what=st.sampled_from([Finish.REFUSED, Finish.TRUNCATED])),
+    st.builds(fails, _CAUSES, st.just(0.5), st.sampled_from([None, 1.0, 50.0])),
+)
+_models = st.lists(
+    st.tuples(
+        st.lists(_says, min_size=1, max_size=4),
+        st.sampled_from([None, None, 1.0]),
+        st.sampled_from([1, 64]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    given_models=_models,
+    calls=st.integers(1, 6),
+    cap=st.sampled_from([76, 200, 400, 10_000]),
+    seed=seeds(),
+)
+def test_whatever_happens_budgets_hold_and_all_is_settled(
+    given_models: list[tuple[list[Say], float | None, int]],
+    calls: int,
+    cap: int,
+    seed: int,
+) -> None:
+    budget = RunBudget(Budget(tokens=cap, usd=1))
+
+    async def main() -> None:
+        models = [
+            Told(
+                *says,
+                name=f"m{place}",
+                hedge_after=hedge,
+                through=gate(f"m{place}", Limits(max_concurrent=most)),
+            )
+            for place, (says, hedge, most) in enumerate(given_models)
+        ]
+        scopes: list[Scope] = []
+
+        async def call(number: int) -> None:
+            scope = Scope(budget, RetryConfig(timeout_seconds=5), deadline=60)
+            scopes.append(scope)
+            with trio.move_on_after(20 if number % 3 == 2 else math.inf):
+                with suppress(StepError):
+                    await Asking(models, scope, shown=number % 4 == 1).answer(ASK)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(calls):
+                nursery.start_soon(call, number)
+        spent = sum((used for scope in scopes for used in scope.spent), Usage())
+        sent = sum(len(model.sent) for model in models)
+        assert budget.spent == spent
+        assert spent.tokens <= cap
+        # A reservation that was never sent counts no call.
+        assert spent.calls == sent
+        assert spent.cost_micros == PRICE.cost(spent)
+        for scope in scopes:
+            assert (scope.holds, scope.outside) == ([], 0)
+        for model in models:
+            assert (model.gate.under_way, model.under_way) == (0, 0)
+
+    run_seeded(main, seed=seed)
+    assert len(budget.ledger.open) == 0
