@@ -1,26 +1,38 @@
 """Requests over HTTP: the one file that knows httpx.
 
 It retries nothing but a request that met a connection which the server had
-closed before: no answer had begun, and the connection had been used before.
+closed before: the connection had been used before, nothing came back over it,
+and that was known at once.
 
-No more requests are under way than the pool has connections.  httpx on trio
-loses a slot for good when a request is cancelled that waits for one.
+From httpx come addresses, certificates and proxies, and its own pool, httpcore,
+holds the connections.  `httpx.AsyncClient` is passed by: it keeps the cookies of
+one key for the next, does not say whether an answer had begun, and leaves the
+generators that it reads through to the garbage collector.
+
+No more requests are under way than this client counts, so none ever waits within
+the pool: the pool loses a connection for good when a request is cancelled that
+waits for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from typing import Self, cast
+from urllib.request import getproxies, proxy_bypass
 
+import httpcore
 import httpx
-import msgspec
 import trio
 
+from understudy.providers.content_coding import ASKED_FOR, Decoder
+from understudy.providers.network import Exchange, Network, exchange
 from understudy.providers.wire import WireRequest
 from understudy_actors.limiter import Limiter
-from understudy_protocols.errors import SetupError
-from understudy_protocols.failures import Cause, ModelError
+from understudy_protocols.errors import ConfigError, SetupError
+from understudy_protocols.failures import Cause, ModelError, described
+from understudy_protocols.supervision import Life
 from understudy_protocols.usage import NO_USAGE
 
 MAX_BODY = 64 * 1024 * 1024
@@ -33,59 +45,103 @@ KEEP_ALIVE = 20.0
 """How long an idle connection is kept; seconds.  Servers often close theirs
 sooner, and those are noticed."""
 
+STALE = 1.0
+"""A request that fails sooner on a connection used before met one that had been
+closed; seconds.  It takes one way there and back to hear of it.  Who fails later
+may have worked on the request."""
 
-class Response(msgspec.Struct, frozen=True):
-    """An answer, whole.
+LINGER = 0.05
+"""How long the end of a body is waited for that nobody needs, so that the
+connection can be used again; seconds."""
 
-    Args:
-      headers: by lower-case names.
-    """
+_LEFT_OVER = 64 * 1024
+"""Bytes that are read meanwhile."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+ERROR_BODY, ERROR_WAIT = 256 * 1024, 5.0
+"""What is read of the words to a status that is no success: bytes, seconds."""
 
 
 class Streaming:
-    """An answer whose body is still to come.
+    """An answer, whose body is read by iterating over it, once.
 
     Attributes:
-      status, headers: see `Response`.
+      status: of HTTP.
+      headers: by lower-case names.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
+    def __init__(self, answer: httpcore.Response, max_body: int) -> None:
+        assert isinstance(answer.stream, AsyncIterable), "it came over an async pool"
+        self.status = answer.status
+        self.headers: Mapping[str, str] = _headers(answer)
+        self._answer = answer
+        self._pieces = aiter(answer.stream)
+        self._decoder = Decoder(self.headers.get("content-encoding", ""), max_body)
+        self._linger = 0.0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece of the body.
 
         Raises:
           ModelError: it broke off, or is larger than any answer would be.
         """
-        size = 0
-        with _as_model_errors(begun=True):
-            async for chunk in self._response.aiter_bytes():
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise ModelError(
-                        f"the answer has over {MAX_BODY:,} bytes", cause=Cause.MALFORMED
-                    )
-                yield chunk
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._decoder.end()
+            raise
+        except _FAILURES as error:
+            raise _translated(error, begun=True) from error
+        return self._decoder.decode(piece)
 
     async def read(self) -> bytes:
-        """Return the whole body; as `chunks`."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        """Return the whole body; as `__anext__`."""
+        return b"".join([piece async for piece in self])
+
+    async def read_error(self) -> bytes:
+        """Return what comes of the body in good time; its status has said enough."""
+        come = bytearray()
+        with trio.move_on_after(ERROR_WAIT), suppress(ModelError):
+            async for piece in self:
+                come += piece
+                if len(come) >= ERROR_BODY:
+                    break
+        return bytes(come[:ERROR_BODY])
+
+    def enough(self) -> None:
+        """Take note that nobody needs what is still to come."""
+        self._linger = LINGER
+
+    async def aclose(self) -> None:
+        """Give the connection back if the body ends at once, else close it."""
+        size = 0
+        # Left in the middle, the generators that httpcore reads through would wait
+        # for the garbage collector: so they are run until they end, or meet the end
+        # of this scope.
+        with trio.move_on_after(self._linger) as patience, suppress(*_FAILURES):
+            async for piece in self._pieces:
+                size += len(piece)
+                if size > _LEFT_OVER:
+                    patience.cancel()
+        await self._answer.aclose()
 
 
 class Client:
     """The connections to one address; an async context manager.
 
+    It may be entered more than once, as by two runtimes that share a model: the
+    connections are closed by the last to leave.
+
     Args:
       base_url: what every path is appended to.
       connections: requests that may be under way at once; a count.
-      transport: what carries the requests; httpx's own by default.
+      network: makes the connections; trio's sockets by default.
+      max_body: the most bytes that are read of an answer; a count.
+
+    Raises:
+      ConfigError: *base_url* is no address, or has a password in it.
     """
 
     def __init__(
@@ -93,141 +149,247 @@ class Client:
         base_url: str,
         *,
         connections: int = 64,
-        transport: httpx.AsyncBaseTransport | None = None,
+        network: httpcore.AsyncNetworkBackend | None = None,
+        max_body: int = MAX_BODY,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
-        self._connections = connections
+        self.base_url = _checked(base_url.rstrip("/"))
         self._free = Limiter(connections, f"the connections to {self.base_url}")
-        self._transport = transport
-        self._http: httpx.AsyncClient | None = None
+        self._network = Network(network or _SOCKETS)
+        self._max_body = max_body
+        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._inside = 0
+
+    def widen(self, connections: int) -> None:
+        """Let so many more requests be under way at once."""
+        self._free.resize(self._free.total + connections)
+
+    async def serve(self, life: Life) -> None:
+        """Be the actor that holds the connections open."""
+        async with self:
+            life.ready()
+            await life.wait_stop()
 
     async def __aenter__(self) -> Self:
-        limits = httpx.Limits(
-            max_connections=self._connections,
-            max_keepalive_connections=self._connections,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        self._http = httpx.AsyncClient(
-            limits=limits,
-            # All else is bounded by those who wait, who know how long it is worth.
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-            transport=self._transport,
-            follow_redirects=False,
-        )
-        await self._http.__aenter__()
+        await trio.lowlevel.checkpoint()
+        self._inside += 1
+        if self._pool is None:
+            self._pool = _pool(self.base_url, self._network)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        http, self._http = self._http, None
-        if http is not None:
+        self._inside -= 1
+        if self._inside == 0 and self._pool is not None:
+            pool, self._pool = self._pool, None
             with trio.CancelScope(shield=True):
-                await http.aclose()
-
-    async def send(
-        self, request: WireRequest, authorization: Mapping[str, str]
-    ) -> Response:
-        """Send *request*, and return the whole answer.
-
-        Cancellation: the connection is closed; the request may be answered and
-        billed.
-        Raises:
-          ModelError: TRANSPORT: there is no answer, or not all of it; with
-            ``usage`` 0 if the request was never sent.  MALFORMED: it is too large.
-        """
-        async with self.stream(request, authorization) as answer:
-            return Response(answer.status, answer.headers, await answer.read())
+                await pool.aclose()
 
     @asynccontextmanager
     async def stream(
         self, request: WireRequest, authorization: Mapping[str, str]
     ) -> AsyncGenerator[Streaming]:
-        """Send *request*, and lend the answer as it comes; closed with the block."""
+        """Send *request*, and lend the answer as it comes; closed with the block.
+
+        Cancellation: the connection is closed; the request may be answered and
+        billed.
+        Raises:
+          ModelError: TRANSPORT: there is no answer; with ``usage`` 0 if the
+            request was never sent.  BAD_REQUEST: HTTP cannot carry it.
+          SetupError: the client is not open.
+        """
+        asked = _asked(self.base_url, request, authorization)
         async with self._free.held(borrower=self.base_url):
-            response = await self._opened(request, authorization)
+            answer = await self._answer(asked)
+            streaming = Streaming(answer, self._max_body)
             try:
-                yield Streaming(response)
+                yield streaming
             finally:
                 with trio.CancelScope(shield=True):
-                    await response.aclose()
+                    await streaming.aclose()
 
-    async def _opened(
-        self, request: WireRequest, authorization: Mapping[str, str]
-    ) -> httpx.Response:
-        http = self._http
-        if http is None:
-            raise SetupError(f"the client of {self.base_url} is not open; enter it")
+    async def _answer(self, asked: httpcore.Request) -> httpcore.Response:
         # Each connection that turns out to be closed leaves the pool.
-        for _ in range(self._connections):
-            fresh = _Fresh()
-            with _as_model_errors(begun=False):
-                built = http.build_request(
-                    "POST",
-                    self.base_url + request.path,
-                    headers={**request.headers, **authorization},
-                    content=request.body,
-                    extensions={"trace": fresh.see},
-                )
-                try:
-                    return await http.send(built, stream=True)
-                except _BROKEN:
-                    if fresh.connected:
-                        raise
+        for _ in range(self._free.total + 1):
+            if self._pool is None:
+                raise SetupError(f"the client of {self.base_url} is not open; enter it")
+            met, began = Exchange(), trio.current_time()
+            token = exchange.set(met)
+            try:
+                answer = await self._pool.handle_async_request(asked)
+                if met.received > 0:
+                    return answer
+                # It was there before the request: the rest of another answer,
+                # or one that nobody had asked for.
+                with trio.CancelScope(shield=True):
+                    await answer.aclose()
+            except httpcore.LocalProtocolError:
+                raise _unsendable() from None  # it would name the key
+            except _FAILURES as error:
+                late = trio.current_time() - began > STALE
+                known = met.fresh or met.received > 0 or late
+                if known or not isinstance(error, _BROKEN):
+                    raise _translated(error, begun=met.received > 0) from error
+            finally:
+                exchange.reset(token)
         raise ModelError(
-            f"{self.base_url} closed {self._connections} connections in a row",
+            f"{self.base_url} closed {self._free.total + 1} connections in a row",
             cause=Cause.TRANSPORT,
         )
 
 
-class _Fresh:
-    """Whether a request had a connection made for it."""
+class _Body:
+    """The body of a request.
 
-    def __init__(self) -> None:
-        self.connected = False
+    Given as bytes, httpcore would read it through a generator, which a request that
+    is cancelled would leave to the garbage collector.
+    """
 
-    async def see(self, event: str, info: Mapping[str, Any]) -> None:
-        del info
-        if event.startswith("connection."):
-            self.connected = True
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces(self._body)
 
 
-_BROKEN = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+class _Pieces(AsyncIterator[bytes]):
+    def __init__(self, body: bytes) -> None:
+        self._rest = [body]
+
+    async def __anext__(self) -> bytes:
+        if not self._rest:
+            raise StopAsyncIteration
+        return self._rest.pop()
+
+
+def _headers(answer: httpcore.Response) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in answer.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+        usable = url.scheme in ("http", "https") and bool(url.host)
+    except httpx.InvalidURL:
+        usable = False
+    else:
+        if url.userinfo:
+            raise ConfigError(
+                f"the address of {url.host} has a name or a password in it, which "
+                "would be shown; leave it out, and give a key"
+            )
+    if not usable:
+        raise ConfigError(
+            f"{base_url!r} is no address; give one such as https://api.example.com/v1"
+        )
+    return base_url
+
+
+def _pool(base_url: str, network: Network) -> httpcore.AsyncConnectionPool:
+    url = httpx.URL(base_url)
+    proxy = _proxy(url)
+    secure = url.scheme == "https" or proxy is not None
+    return httpcore.AsyncConnectionPool(
+        # Made only where it is needed: it reads a file of 200 kB.
+        ssl_context=httpx.create_ssl_context() if secure else None,
+        proxy=proxy,
+        max_connections=None,  # they are counted here
+        keepalive_expiry=KEEP_ALIVE,
+        network_backend=network,
+    )
+
+
+def _proxy(url: httpx.URL) -> httpcore.Proxy | None:
+    """Return the proxy that the environment names for *url*."""
+    proxies = getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
+    if not address or url.host in _LOOPBACK or proxy_bypass(url.host):
+        return None
+    proxy = httpx.Proxy(address)
+    return httpcore.Proxy(str(proxy.url), proxy.raw_auth, proxy.headers.raw)
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _asked(
+    base_url: str, request: WireRequest, authorization: Mapping[str, str]
+) -> httpcore.Request:
+    url, host = _target(base_url + request.path)
+    headers = [
+        (b"host", host),
+        (b"accept-encoding", ASKED_FOR.encode()),
+        (b"user-agent", b"understudy"),
+        (b"content-length", str(len(request.body)).encode()),
+    ]
+    try:
+        for name, value in {**request.headers, **authorization}.items():
+            headers.append((name.encode("ascii"), value.encode("ascii")))
+    except UnicodeEncodeError:
+        raise _unsendable() from None  # it holds the key
+    return httpcore.Request(
+        b"POST",
+        url,
+        headers=headers,
+        content=_Body(request.body),
+        # All else is bounded by those who wait, who know how long it is worth.
+        extensions={"timeout": {"connect": CONNECT_TIMEOUT}},
+    )
+
+
+@lru_cache(maxsize=256)
+def _target(address: str) -> tuple[httpcore.URL, bytes]:
+    """Return an address as the pool wants it, and the name of its host."""
+    url = httpx.URL(address)
+    target = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    return target, url.netloc
+
+
+# Where trio is missing, which cannot be here, the name stands for something else.
+_SOCKETS = cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
+
+_BROKEN = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 """What a connection raises that the other side has closed or broken."""
 
-_NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-)
+_NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
 """Failures before the first byte of a request was sent."""
 
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+)
 
-@contextmanager
-def _as_model_errors(*, begun: bool) -> Generator[None]:
+
+def _unsendable() -> ModelError:
+    return ModelError(
+        "a header of the request has characters that HTTP cannot carry; look at the key",
+        cause=Cause.BAD_REQUEST,
+        usage=NO_USAGE,
+    )
+
+
+def _translated(error: Exception, *, begun: bool) -> ModelError:
     """Make of what httpx raises what the rest knows.
 
     Args:
       begun: whether the answer has begun.
     """
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _translated(error, begun=begun) from error
-
-
-def _translated(
-    error: httpx.HTTPError | httpx.InvalidURL, *, begun: bool
-) -> ModelError:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    why = described(_root(error))
     if isinstance(error, _NOT_SENT):
-        text = f"no connection ({text})"
+        text = f"no connection ({why})"
         return ModelError(text, cause=Cause.TRANSPORT, usage=NO_USAGE)
-    if isinstance(
-        error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError
-    ):
-        text = f"it cannot be sent ({text})"
-        return ModelError(text, cause=Cause.BAD_REQUEST, usage=NO_USAGE)
-    if isinstance(error, httpx.DecodingError):
-        return ModelError(f"it cannot be read ({text})", cause=Cause.MALFORMED)
     what = "the answer broke off" if begun else "there was no answer"
-    return ModelError(f"{what} ({text})", cause=Cause.TRANSPORT)
+    return ModelError(f"{what} ({why})", cause=Cause.TRANSPORT)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return what brought *error* about: a refused certificate, say."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

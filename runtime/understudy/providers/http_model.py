@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime
 
-import attrs
-
 from understudy.gates.gate import Gate
 from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
 from understudy.models.replies import estimated_tokens
-from understudy.providers.http import Client, Response, Streaming
+from understudy.providers.http import Client, Streaming
 from understudy.providers.ratelimits import read_rate_limits
 from understudy.providers.secret import Secret
-from understudy.providers.sse import EventReader, EventTooLargeError
-from understudy.providers.wire import Codec, StreamReader, WireSettings
+from understudy.providers.stream_reading import Reading
+from understudy.providers.wire import Codec, WireSettings
 from understudy_protocols.chat import (
     FilePart,
     Finished,
@@ -25,8 +23,8 @@ from understudy_protocols.chat import (
     Price,
     StreamEvent,
 )
-from understudy_protocols.failures import Cause, ModelError
-from understudy_protocols.supervision import ChildSpec, Life
+from understudy_protocols.failures import ModelError
+from understudy_protocols.supervision import ChildSpec
 
 _FREE = Price()
 
@@ -86,13 +84,12 @@ class HttpModel(GatedModel):
         """
         try:
             wire = self._codec.encode(request, self._settings, stream=False)
-            answer = await self.client.send(wire, self._headers(request))
-            self._hear(answer.headers, request)
-            if not 200 <= answer.status < 300:
-                raise self._failure(answer, answer.body)
-            return self._codec.decode(answer.body, request, self._settings)
+            async with self.client.stream(wire, self._headers(request)) as answer:
+                await self._check(answer, request)
+                body = await answer.read()
+            return self._codec.decode(body, request, self._settings)
         except ModelError as error:
-            raise self._ours(error) from error
+            raise self._ours(error) from error.__cause__
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent]:
         """Answer *request* piece by piece; close it to give the answer up.
@@ -105,19 +102,24 @@ class HttpModel(GatedModel):
         try:
             wire = self._codec.encode(request, self._settings, stream=True)
             async with self.client.stream(wire, self._headers(request)) as answer:
-                self._hear(answer.headers, request)
-                if not 200 <= answer.status < 300:
-                    body = await answer.read()
-                    raise self._failure(answer, body)
+                await self._check(answer, request)
                 if _is_json(answer.headers):  # it does not stream, whatever was asked
                     whole = await answer.read()
                     yield Finished(self._codec.decode(whole, request, self._settings))
                     return
-                reader = self._codec.reader(request, self._settings)
-                async for event in _events(answer, reader):
-                    yield event
+                reading = Reading(self._codec.reader(request, self._settings))
+                with reading.broken_off():
+                    async for chunk in answer:
+                        for event in reading.feed(chunk):
+                            if reading.done:
+                                answer.enough()
+                            yield event
+                        if reading.done:
+                            return
+                    for event in reading.end(answer.headers):
+                        yield event
         except ModelError as error:
-            raise self._ours(error) from error
+            raise self._ours(error) from error.__cause__
 
     def can(self, request: ModelRequest) -> bool:
         """Whether it is made for such a request: its parts, tools, and length."""
@@ -139,26 +141,15 @@ class HttpModel(GatedModel):
     def services(self) -> tuple[ChildSpec, ...]:
         """The actor that holds its connections open."""
         client = self.client
+        return (ChildSpec(client.base_url.replace("/", "|"), client.serve),)
 
-        async def hold(life: Life) -> None:
-            async with client:
-                life.ready()
-                await life.wait_stop()
+    async def _check(self, answer: Streaming, request: ModelRequest) -> None:
+        """Take in what the head of an answer says.
 
-        return (ChildSpec(client.base_url.replace("/", "|"), hold),)
-
-    def _failure(self, answer: Response | Streaming, body: bytes) -> ModelError:
-        now = self._utcnow()
-        return self._codec.failure(answer.status, answer.headers, body, now)
-
-    def _headers(self, request: ModelRequest) -> Mapping[str, str]:
-        headers = dict(self._codec.authorization(self.key.reveal()))
-        if self._idempotency_header and request.key:
-            headers[self._idempotency_header] = request.key
-        return headers
-
-    def _hear(self, headers: Mapping[str, str], request: ModelRequest) -> None:
-        said = read_rate_limits(headers, self._utcnow())
+        Raises:
+          ModelError: it is no success.
+        """
+        said = read_rate_limits(answer.headers, self._utcnow())
         if said is not None:
             self.gate.heard(
                 Said(
@@ -169,53 +160,35 @@ class HttpModel(GatedModel):
                 ),
                 key=request.key,
             )
+        if not 200 <= answer.status < 300:
+            body = await answer.read_error()
+            raise self._codec.failure(
+                answer.status, answer.headers, body, self._utcnow()
+            )
+
+    def _headers(self, request: ModelRequest) -> Mapping[str, str]:
+        key = self.key.reveal()
+        headers = dict(self._codec.authorization(key)) if key else {}
+        if self._idempotency_header and request.key:
+            headers[self._idempotency_header] = request.key
+        return headers
 
     def _ours(self, error: ModelError) -> ModelError:
-        """Return *error* under the name of this model."""
+        """Return *error* under the name of this model, and without its key.
+
+        A server may repeat the key in what it says of it, so the error that was
+        made of its words is not kept as the cause either.
+        """
+        hidden = self.key.hide_in
         return ModelError(
-            error.message,
+            hidden(error.message),
             cause=error.cause,
             retry_after=error.retry_after,
             model=self.name,
-            code=error.code,
+            code=hidden(error.code),
             usage=error.usage,
-            partial=error.partial,
+            partial=hidden(error.partial),
         )
-
-
-async def _events(
-    answer: Streaming, reader: StreamReader
-) -> AsyncGenerator[StreamEvent]:
-    """Yield what a stream brings, up to its terminal event."""
-    events = EventReader()
-    try:
-        async for chunk in answer.chunks():
-            for event in events.feed(chunk):
-                for told in reader.feed(event):
-                    yield told
-                    if isinstance(told, Finished):
-                        return
-        for told in reader.end():
-            yield told
-    except EventTooLargeError as error:
-        raise _broken(reader, ModelError(str(error), cause=Cause.MALFORMED)) from error
-    except ModelError as error:
-        raise _broken(reader, error) from error
-
-
-def _broken(reader: StreamReader, error: ModelError) -> ModelError:
-    """Return the failure of a stream, with what had come of the answer."""
-    if error.usage is not None:
-        return error  # of the reader's own: it has said so
-    partial = reader.partial()
-    return ModelError(
-        error.message,
-        cause=error.cause,
-        retry_after=error.retry_after,
-        code=error.code,
-        usage=attrs.evolve(partial.usage, calls=1, estimated=True),
-        partial=partial.text,
-    )
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:
