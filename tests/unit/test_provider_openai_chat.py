@@ -235,6 +235,15 @@ def test_a_schema_that_the_model_cannot_be_held_to_goes_in_words() -> None:
     assert "response_format" not in encoded(CHAT, request, words)
 
 
+def test_a_schema_that_cannot_be_strict_is_sent_as_it_is() -> None:
+    words: Json = {"type": "object", "additionalProperties": {"type": "integer"}}
+    request = ModelRequest("x", output_schema=words)
+    assert encoded(CHAT, request)["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": words, "strict": False},
+    }
+
+
 @pytest.mark.parametrize(
     ("message", "sent"),
     [
