@@ -15,6 +15,7 @@ EventKind = Literal[
     "step_skipped",
     "attempt_failed",
     "waiting",
+    "waited",
     "decided",
     "paused",
     "answered",

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 import trio
-from run_probe import seeded
+from run_probe import asking, failing, scripted, seeded
 
 import understudy.watching
-from understudy import Attempt, Context, RunEvent, RunStatus, Runtime, sequence, step
+from understudy import (
+    Attempt,
+    Cause,
+    Context,
+    RunEvent,
+    RunStatus,
+    Runtime,
+    sequence,
+    step,
+)
 from understudy.testing import run_seeded
 
 
@@ -50,6 +59,25 @@ def test_a_stream_has_the_events_of_its_run_from_start_to_end(seed: int) -> None
         ("step_started", "second", 1.0),
         ("step_finished", "second", 2.0),
         ("ended", "", 2.0),
+    ]
+
+
+@seeded
+def test_a_wait_within_a_step_has_a_beginning_and_an_end(seed: int) -> None:
+    models = {"m": scripted(failing(Cause.SERVER), "hello")}
+
+    async def main() -> list[tuple[str, float, int, str]]:
+        async with (
+            Runtime(asking, models=models) as runtime,
+            runtime.stream(asking, 0) as stream,
+        ):
+            seen = [event async for event in stream]
+        waits = [event for event in seen if event.kind.startswith("wait")]
+        return [(one.kind, one.time, one.attempt, one.detail) for one in waits]
+
+    assert run_seeded(main, seed=seed) == [
+        ("waiting", 0.0, 2, "server: backoff, 1 s"),
+        ("waited", 1.0, 2, "server: backoff, 1 s"),
     ]
 
 

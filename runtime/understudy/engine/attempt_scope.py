@@ -15,6 +15,7 @@ import trio
 from understudy.budgets import Hold
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
+from understudy.events import EventKind
 from understudy.models.bound import BoundModels
 from understudy.models.input_limit import InputLimit
 from understudy_actors.worker import Worker
@@ -238,14 +239,7 @@ class AttemptScope:
     async def waiting(self, why: str) -> AsyncGenerator[None]:
         """Give the permit back for the length of a block."""
         self._check()
-        flow = self._op.flow
-        if flow.observers:
-            flow.tell(
-                "waiting",
-                self._message.strand,
-                path=self._op.path,
-                detail=why,
-            )
+        self._tell("waiting", why)
         worker = self._worker
         self.request_begins()
         if self._outside == 1:
@@ -262,6 +256,13 @@ class AttemptScope:
             raise
         finally:
             self.request_ends()
+        self._tell("waited", why)
+
+    def _tell(self, kind: EventKind, detail: str) -> None:
+        flow = self._op.flow
+        if flow.observers:
+            strand, path = self._message.strand, self._op.path
+            flow.tell(kind, strand, path=path, attempt=self.number, detail=detail)
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in the run's budget."""
