@@ -34,6 +34,7 @@ from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.failures import Cause, ModelError, described
 from understudy_protocols.supervision import Life
 from understudy_protocols.usage import NO_USAGE
+from understudy_protocols.workload import Workload
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer that are read; far above what a model says."""
@@ -168,6 +169,11 @@ class Client:
         async with self:
             life.ready()
             await life.wait_stop()
+
+    def workload(self) -> Workload:
+        """Return how many requests are under way, may be, and wait to be."""
+        free = self._free
+        return Workload(len(free.holders), free.total, len(free.waiting))
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()
