@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncIterator
+from typing import cast
 
 from understudy.gates.gate import Gate
-from understudy_protocols.chat import ModelReply, ModelRequest, Price, StreamEvent
+from understudy_protocols.chat import (
+    Model,
+    ModelReply,
+    ModelRequest,
+    Price,
+    StreamEvent,
+)
 from understudy_protocols.supervision import ChildSpec
 
 
@@ -54,5 +61,13 @@ class GatedModel(abc.ABC):
     def services(self) -> tuple[ChildSpec, ...]:
         """The actors that it needs, such as the one that holds its connections.
 
-        Models that share one give a spec of the same id.
+        Models that share one give the same `start`, and it runs once.
         """
+
+
+def services_of(model: Model) -> tuple[ChildSpec, ...]:
+    """Return the actors that *model* needs; most need none.
+
+    A model around another one gives those of the model inside.
+    """
+    return cast("tuple[ChildSpec, ...]", getattr(model, "services", ()))

@@ -141,7 +141,9 @@ class HttpModel(GatedModel):
     def services(self) -> tuple[ChildSpec, ...]:
         """The actor that holds its connections open."""
         client = self.client
-        return (ChildSpec(client.base_url.replace("/", "|"), client.serve),)
+        # Ids are parts of paths.
+        name = client.base_url.partition("://")[2].replace("/", "|")
+        return (ChildSpec(name, client.serve, workload=client.workload),)
 
     async def _check(self, answer: Streaming, request: ModelRequest) -> None:
         """Take in what the head of an answer says.

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from understudy_protocols.errors import ConfigError
 
+_KEY = re.compile(r"[!-~]+")
+"""What a header can carry.  Anything else would end up in the error that says so."""
+
+_SHORTEST = 8
+"""Characters of a key that is one: what is shorter is put where a server wants some
+key and any will do, and taken out of a text it would leave holes."""
+
 
 class Secret:
     """A text that no log, error, event or ``repr`` shows.
+
+    Two are equal if they are kept in the same place.
 
     Args:
       text: the secret itself; at most one of these three is given.
@@ -35,6 +45,21 @@ class Secret:
     def __repr__(self) -> str:
         return f"<{self.where}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._place == other._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        return (self._text or None, self._env, self._file)
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one at all."""
+        return any(self._place)
+
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a secret is not to be copied out of the process")
 
@@ -51,13 +76,28 @@ class Secret:
         """Return the secret; empty if there is none.
 
         Raises:
-          ConfigError: it is not where it should be.
+          ConfigError: it is not where it should be, or can be no key.
         """
-        if self._env is not None:
-            text = os.environ.get(self._env, "").strip()
-            if not text:
-                raise ConfigError(f"${self._env} is not set; put the key there")
+        text = self._read()
+        if self.given and not _KEY.fullmatch(text):
+            wrong = "is empty" if not text else "has characters that no key has"
+            raise ConfigError(f"{self.where} {wrong}; put the key alone there")
+        return text
+
+    def hide_in(self, text: str) -> str:
+        """Return *text* without the secret, which a server may have repeated."""
+        try:
+            secret = self.reveal()
+        except ConfigError:
             return text
+        return text.replace(secret, "[key]") if len(secret) >= _SHORTEST else text
+
+    def _read(self) -> str:
+        if self._env is not None:
+            text = os.environ.get(self._env)
+            if text is None:
+                raise ConfigError(f"${self._env} is not set; put the key there")
+            return text.strip()
         if self._file is not None:
             try:
                 return self._file.read_text("utf-8").strip()
