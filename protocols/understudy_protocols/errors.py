@@ -7,6 +7,8 @@
     │   ├── ChildSpecError        a child spec or a supervisor's flags
     │   ├── NotFrozenError        a value that cannot be made immutable
     │   ├── ConfigError           a policy or setting with an impossible value
+    │   │   ├── ConfigFileError   in a file: says the line and the key
+    │   │   └── UnknownModelError
     │   ├── InputError            a value from outside that is not what is taken
     │   ├── UnknownNameError      no actor of the system has this name
     │   ├── MissingOutputError    a step asked a state for what it does not hold

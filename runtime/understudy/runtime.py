@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Literal, Never, Self, TypeVar, cast
 
@@ -23,6 +24,7 @@ from understudy.engine.admission import Door
 from understudy.engine.dependencies import Dependencies
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
+from understudy.engine.model_services import models_children, models_of
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Answerable, Run
 from understudy.handle import RunHandle
@@ -74,7 +76,8 @@ class Runtime(Generic[D]):
 
     Args:
       workflows: what can be run here; each is checked whole, now.
-      models: the models that steps may use, by name.
+      models: the models that steps may use, by name; or the file that describes
+        them.
       deps: the user's own dependencies, as `Attempt.deps`.  An async context
         manager is entered by a supervised actor, and its value is used.
       max_runs: runs under way at once; a count.
@@ -95,7 +98,7 @@ class Runtime(Generic[D]):
     def __init__(
         self,
         *workflows: Workflow[Never, object, D],
-        models: Mapping[str, Model] | None = None,
+        models: Mapping[str, Model] | str | Path | None = None,
         deps: D | AbstractAsyncContextManager[D] | None = None,
         max_runs: int = MAX_RUNS,
         max_waiting: int = MAX_WAITING,
@@ -110,7 +113,7 @@ class Runtime(Generic[D]):
             raise ConfigError("a Runtime needs one workflow or more to host")
         self._random = random.Random(seed)
         self.seed: int = self._random.getrandbits(64) if seed is None else seed
-        self.models: Mapping[str, Model] = {} if models is None else models
+        self.models: Mapping[str, Model] = models_of(models)
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
         self._door = Door(
@@ -397,6 +400,7 @@ class Runtime(Generic[D]):
         children = [
             ChildSpec("watchdog", watchdog.run),
             *self._dependencies.children(),
+            *models_children(self.models),
         ]
         workflows = SupervisorSpec(
             tuple(

@@ -18,6 +18,7 @@ from typing import assert_never
 import attrs
 import trio
 
+from understudy.models.gated import services_of
 from understudy_protocols.chat import (
     Finish,
     Finished,
@@ -31,6 +32,7 @@ from understudy_protocols.chat import (
 )
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, ModelError
+from understudy_protocols.supervision import ChildSpec
 
 # A request among more than this many others that is sent again is taken for new:
 # it may meet the same fault twice, and memory stays bounded.
@@ -136,6 +138,11 @@ class FaultyModel:
     def price(self) -> Price:
         """The price of the model inside."""
         return self._model.price
+
+    @property
+    def services(self) -> tuple[ChildSpec, ...]:
+        """The actors that the model inside needs."""
+        return services_of(self._model)
 
     @property
     def met(self) -> Mapping[Fault, int]:

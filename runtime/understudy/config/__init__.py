@@ -1,0 +1,1 @@
+"""The file ``understudy.toml``: read, checked whole, and made into models."""
