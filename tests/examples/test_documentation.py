@@ -7,7 +7,8 @@ The rules for writers of pages:
 * A ``text`` block right after one is what it prints, exactly, or with ``...``
   for what may differ.  A block that ends in an error shows its last line.
 * A block that begins with a comment like ``# triage.py`` is also a file of that
-  name, for the commands of the page.
+  name, for the commands of the page; so is a ``toml`` block.
+* At ``127.0.0.1:8080`` commands find a server of models that says ``Hello!``.
 * A ``console`` block followed by a ``text`` block is run.  Otherwise it is only
   checked that its commands and options exist.
 * Links go to files and headings that exist.
@@ -34,6 +35,7 @@ import pytest
 import trio
 import trio.testing
 import typer.main
+from model_server import chat, model_server
 
 from understudy.cli.main import app
 
@@ -49,7 +51,8 @@ PAGES = (
 FENCE = re.compile(r"^(```+)(\w*)[^\n]*\n(.*?)^\1[ ]*$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-FILE_NAME = re.compile(r"# (\w+\.py)\n")
+FILE_NAME = re.compile(r"# (\w+\.(?:py|toml))\n")
+SERVER = "127.0.0.1:8080"
 
 
 @attrs.frozen
@@ -125,10 +128,14 @@ def module_for(page: Path) -> Generator[ModuleType]:
         del sys.modules[module.__name__]
 
 
-def run_python(block: Block, page: Path, module: ModuleType) -> str:
-    """Return what the block prints, and the last line of the error it ends in."""
+def write_file(block: Block) -> None:
     if (name := FILE_NAME.match(block.code)) is not None:
         Path(name[1]).write_text(block.code, encoding="utf-8")
+
+
+def run_python(block: Block, page: Path, module: ModuleType) -> str:
+    """Return what the block prints, and the last line of the error it ends in."""
+    write_file(block)
     # The lines before make tracebacks point into the page.
     source = "\n" * (block.line - 1) + block.code
     code = compile(source, str(page), "exec", dont_inherit=True)
@@ -143,9 +150,22 @@ def run_python(block: Block, page: Path, module: ModuleType) -> str:
     return printed.getvalue()
 
 
-def run_console(block: Block) -> str:
+@pytest.fixture(scope="module")
+def models_at() -> Generator[str]:
+    """Where a server of models is."""
+    with model_server() as server:
+        server.answers = [chat("Hello!")]
+        yield server.url.removeprefix("http://").removesuffix("/v1")
+
+
+def served(block: Block, address: str) -> Block:
+    """Return a block that finds the server of models where it is."""
+    return attrs.evolve(block, code=block.code.replace(SERVER, address))
+
+
+def run_console(block: Block, address: str) -> str:
     printed = ""
-    for line in commands_of(block, "understudy ", "pytest "):
+    for line in commands_of(served(block, address), "understudy ", "pytest "):
         done = subprocess.run(
             [sys.executable, "-m", *shlex.split(line)],
             stdout=subprocess.PIPE,
@@ -177,15 +197,19 @@ def assert_shown(page: Path, block: Block, printed: str) -> None:
 @pytest.mark.usefixtures("virtual_time")
 @pytest.mark.parametrize("page", with_blocks("python", "console"), ids=page_id)
 def test_a_page_does_what_it_says(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, models_at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
     with module_for(page) as module:
         for block in blocks_of(page.read_text("utf-8")):
             if block.language == "python":
                 assert_shown(page, block, run_python(block, page, module))
+            elif block.language == "toml":
+                write_file(served(block, models_at))
             elif block.language == "console" and block.shown is not None:
-                assert_shown(page, block, run_console(block))
+                assert_shown(page, block, run_console(block, models_at))
 
 
 # ------------------------------------------------------------- commands and links
@@ -195,6 +219,8 @@ def known_options(name: str) -> set[str]:
     """Return the options of a command of the program, or of the program itself."""
     program = typer.main.get_group(app)
     params = program.params if name.startswith("-") else program.commands[name].params
+    for below in getattr(program.commands.get(name), "commands", {}).values():
+        params = [*params, *below.params]
     return {option for param in params for option in param.opts} | {"--help"}
 
 

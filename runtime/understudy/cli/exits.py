@@ -10,6 +10,12 @@ EXIT_FAILED = 1
 EXIT_MISUSE = 2
 """The call itself is wrong; nothing was run."""
 
+EXIT_PART = 3
+"""There is a part of an answer, or it was refused."""
+
+EXIT_NO_ANSWER = 4
+"""There is no answer."""
+
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells have it."""
 

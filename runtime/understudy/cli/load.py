@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 import attrs
 
+from understudy.engine.model_services import models_of
 from understudy.workflows.nodes import AnyWorkflow, Workflow
 from understudy.workflows.seed_steps import HasWorkflow, Runnable, WorkflowStep, as_node
 from understudy.workflows.step import Step
@@ -62,9 +63,14 @@ def load_workflow(text: str) -> Target:
 def load_models(text: str | None, module: ModuleType) -> Mapping[str, Model] | None:
     """Return the models at ``MODULE_OR_FILE:NAME``, by default `models` of *module*.
 
+    Args:
+      text: or the name of a file that describes them, which ends in ``.toml``.
+
     Raises:
       SetupError: there is no such thing, or it is no mapping.
     """
+    if text is not None and text.endswith(".toml"):
+        return models_of(text)
     given = _named_or_default(text, module, "models")
     if given is None or isinstance(given, Mapping):
         return cast("Mapping[str, Model] | None", given)

@@ -1,4 +1,4 @@
-"""The command ``understudy``: run, draw, tree, demo."""
+"""The command ``understudy``: run, draw, tree, ask, models, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -15,17 +14,19 @@ from typing import Annotated, Never, Protocol, cast
 import trio
 import typer
 
+from understudy.cli.ask import ask
 from understudy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, say
 from understudy.cli.inputs import Fit
 from understudy.cli.job import JobSpec
 from understudy.cli.load import Target, load_deps, load_models, load_workflow
+from understudy.cli.models import models_commands
 from understudy.cli.options import DepsOption, ModelsOption, WorkflowArgument
 from understudy.cli.plain import json_line
 from understudy.cli.reading import open_input
 from understudy.cli.records import MAX_RECORD
 from understudy.cli.running import execute
 from understudy.cli.tree_facts import tree_facts
-from understudy.cli.writing import open_output, write_lines
+from understudy.cli.writing import open_output, write_out
 from understudy.drawing.mermaid import workflow_mermaid
 from understudy.drawing.tree import tree_svg
 from understudy.drawing.workflow import workflow_svg
@@ -81,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("understudy: interrupted before anything was run")
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+app.command()(ask)
+app.add_typer(models_commands, name="models")
 
 
 class _Told(Protocol):
@@ -221,7 +226,7 @@ def draw(
     target = load_workflow(workflow)
     _warn_if_wrong(target)
     if output is None:
-        _print(workflow_mermaid(target.workflow))
+        write_out(workflow_mermaid(target.workflow))
         return
     drawings = {".svg": workflow_svg, ".mmd": workflow_mermaid}
     make = drawings.get(Path(output).suffix.lower())
@@ -275,12 +280,12 @@ def tree(
     if output is not None:
         _write(output, tree_svg(snapshot))
     elif as_json:
-        _print(json_line(tree_facts(snapshot)).decode())
+        write_out(json_line(tree_facts(snapshot)).decode())
     else:
         # Heavy, and of no use to the other commands.
         from understudy.cli.tree import AT_REST, tree_text
 
-        _print(tree_text(snapshot, now, AT_REST, sys.stdout))
+        write_out(tree_text(snapshot, now, AT_REST, sys.stdout))
 
 
 @app.command()
@@ -320,15 +325,6 @@ def _runtime(
 async def _taken(runtime: Runtime[Never]) -> tuple[TreeSnapshot, float]:
     async with runtime:
         return runtime.tree(), trio.current_time()
-
-
-def _print(text: str) -> None:
-    with suppress(OSError):  # said below
-        sys.stdout.flush()
-    # Past the buffer, which would try again at exit what has failed.
-    _, error = write_lines(1, [text.encode(sys.stdout.encoding, "replace")])
-    if error is not None:
-        raise SetupError(f"cannot write standard output: {error.strerror}")
 
 
 def _write(output: str, text: str) -> None:

@@ -17,9 +17,19 @@ WorkflowArgument = Annotated[
 ModelsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="MODULE_OR_FILE:NAME",
-        help="A mapping from names to models, or a function that returns one; "
-        "by default `models` beside the workflow, if it is there.",
+        metavar="FILE.toml|MODULE_OR_FILE:NAME",
+        help="A file that describes models, or a mapping from names to models, or a "
+        "function that returns one; by default `models` beside the workflow, if it "
+        "is there.",
+    ),
+]
+
+ModelsFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        metavar="FILE.toml",
+        help="The file that describes models; understudy.toml if not given.",
     ),
 ]
 

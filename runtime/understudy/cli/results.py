@@ -40,7 +40,7 @@ def refused_line(line: int, problem: str) -> bytes:
             "value": None,
             "outputs": {},
             "failure": failure_facts(failure),
-            "usage": _usage(NO_USAGE),
+            "usage": usage_facts(NO_USAGE),
             "duration": 0.0,
             "steps": [],
         }
@@ -57,8 +57,8 @@ def _facts(
         "value": plain(result.value) if result.ok else None,
         "outputs": plain(result.outputs),
         "failure": None if failure is None else failure_facts(failure),
-        "usage": _usage(result.usage),
-        "duration": _seconds(result.duration),
+        "usage": usage_facts(result.usage),
+        "duration": seconds(result.duration),
         "steps": [_step(step) for step in result.steps],
     }
     if result.stuck:
@@ -66,12 +66,15 @@ def _facts(
     return facts
 
 
-def _usage(usage: Usage) -> dict[str, object]:
+def usage_facts(usage: Usage) -> dict[str, object]:
+    """Return what a result line says of what was used."""
     return {
         "calls": usage.calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
         "cost_micros": usage.cost_micros,
         "estimated": usage.estimated,
     }
@@ -82,8 +85,8 @@ def _step(step: StepResult) -> dict[str, object]:
         "path": step.path,
         "position": step.position,
         "status": step.status,
-        "started": _seconds(step.started),
-        "ended": _seconds(step.ended),
+        "started": seconds(step.started),
+        "ended": seconds(step.ended),
         "attempts": step.number,
     }
     if step.failure is not None:
@@ -91,6 +94,6 @@ def _step(step: StepResult) -> dict[str, object]:
     return facts
 
 
-def _seconds(length: float) -> float:
+def seconds(length: float) -> float:
     """Return seconds with six decimals: no clock here means more."""
     return round(length, 6)

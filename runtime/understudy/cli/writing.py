@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
+from contextlib import suppress
 
 import attrs
 import trio
@@ -167,6 +169,20 @@ def _keep_whole(fd: int, lines: list[bytes], done: int) -> int:
         os.ftruncate(fd, end)
         os.lseek(fd, end, os.SEEK_SET)
     return count
+
+
+def write_out(text: str) -> None:
+    """Write *text* to standard output.
+
+    Raises:
+      SetupError: that fails.
+    """
+    with suppress(OSError):  # said below
+        sys.stdout.flush()
+    # Past the buffer, which would try again at exit what has failed.
+    _, error = write_lines(1, [text.encode(sys.stdout.encoding, "replace")])
+    if error is not None:
+        raise SetupError(f"cannot write standard output: {error.strerror}")
 
 
 def rescue(lines: list[bytes]) -> str | None:
