@@ -242,6 +242,15 @@ def _arguments(thing: object) -> str:
 def _signature(thing: object) -> inspect.Signature:
     """Return the signature, with the types of the first overload if there are any."""
     assert callable(thing), "only what can be called has arguments"
+    if typing.is_typeddict(thing):
+        keys = inspect.get_annotations(cast("type[object]", thing)).items()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature(
+            [
+                inspect.Parameter(key, kind, annotation=shown.__forward_arg__)
+                for key, shown in keys
+            ]
+        )
     whole = inspect.signature(thing)
     overloads = typing.get_overloads(thing)
     if not overloads:

@@ -106,11 +106,3 @@ class Secret:
                     f"cannot read the key in {self._file}: {type(error).__name__}"
                 ) from None
         return self._text or ""
-
-    def hide_in(self, text: str) -> str:
-        """Return *text* without the secret, which a server may have repeated."""
-        try:
-            secret = self.reveal()
-        except ConfigError:
-            return text
-        return text.replace(secret, "[key]") if secret else text
