@@ -219,3 +219,61 @@ def test_s107_one_worker_handles_in_the_order_sent(seed: int) -> None:
         return order
 
     assert run_seeded(main, seed=seed) == list(range(10))
+
+
+@seeded
+def test_s108_each_worker_has_one_message_in_hand_at_a_time(seed: int) -> None:
+    async def main() -> int:
+        in_hand: dict[Worker[object], object] = {}
+
+        async def handler(message: object, worker: Worker[object]) -> None:
+            assert worker not in in_hand, "it has another one in hand"
+            in_hand[worker] = message
+            try:
+                await trio.sleep(0.1)
+                if message == 7:
+                    raise Boom
+            finally:
+                del in_hand[worker]
+
+        bench = Bench(handler)
+        async with bench.running(max_concurrent=3):
+            for number in range(30):
+                bench.mailbox.put_nowait(number)
+            await trio.sleep(10)
+        return bench.lives
+
+    assert run_seeded(main, seed=seed) == 4
+
+
+@seeded
+def test_s108_s109_a_broken_worker_is_torn_down_before_another_takes_its_place(
+    seed: int,
+) -> None:
+    """What is queued waits meanwhile, and is handled in order."""
+
+    async def main() -> list[object]:
+        log: list[object] = []
+
+        async def setup() -> None:
+            log.append("setup")
+
+        async def teardown() -> None:
+            await trio.sleep(0.5)
+            log.append("torn down")
+
+        async def handler(message: object, worker: Worker[object]) -> None:
+            log.append(message)
+            if message == 1:
+                raise Boom
+
+        bench = Bench(handler, stateful=True)
+        bench.setup, bench.teardown = setup, teardown
+        async with bench.running():
+            for number in range(4):
+                bench.mailbox.put_nowait(number)
+            await trio.sleep(10)
+        return log
+
+    expected = ["setup", 0, 1, "torn down", "setup", 2, 3, "torn down"]
+    assert run_seeded(main, seed=seed) == expected
