@@ -21,6 +21,8 @@ from understudy_protocols.supervision import Exit, Life
 
 M = TypeVar("M")
 R = TypeVar("R")
+M_co = TypeVar("M_co", covariant=True)
+M_contra = TypeVar("M_contra", contravariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
@@ -57,16 +59,23 @@ class OnStop(enum.Enum):
     """The handler is cancelled."""
 
 
-class Shell(Protocol[M, R_contra]):
-    """What an `Actor` asks of the shell around its behaviour."""
+class Messages(Protocol[M_co, R_contra]):
+    """What an `Actor` can do with the message in hand, and with those put aside."""
 
     async def forward(
-        self, to: tuple[Ref[M, R_contra], ...], timeout: float
+        self, to: tuple[Ref[M_co, R_contra], ...], timeout: float
     ) -> None: ...
     def give_up(self, reason: str) -> None: ...
     def stash(self) -> None: ...
     def unstash_all(self) -> None: ...
-    def order(self, message: M, delay: float, interval: float | None) -> Alarm: ...
+
+
+class Shell(Protocol[M_contra]):
+    """What an `Actor` asks of the shell around its behaviour."""
+
+    def order(
+        self, message: M_contra, delay: float, interval: float | None
+    ) -> Alarm: ...
     def expect_notices(self) -> None: ...
 
 
@@ -82,15 +91,18 @@ class Actor(Generic[M, R]):
       deadline: the message's; on trio's clock, infinite if it has none.
     """
 
-    __slots__ = ("_shell", "deadline", "life", "ref", "reply", "sender")
+    __slots__ = ("_messages", "_shell", "deadline", "life", "ref", "reply", "sender")
 
-    def __init__(self, ref: Ref[M, R], life: Life, shell: Shell[M, R]) -> None:
+    def __init__(
+        self, ref: Ref[M, R], life: Life, shell: Shell[M], messages: Messages[M, R]
+    ) -> None:
         self.ref = ref
         self.life = life
         self.sender: str | None = None
         self.reply: Reply[R] | None = None
         self.deadline = math.inf
         self._shell = shell
+        self._messages = messages
 
     # The message in hand
 
@@ -110,7 +122,7 @@ class Actor(Generic[M, R]):
           SetupError: there is no message in hand, or it was put aside.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._shell.forward(to, timeout)
+        await self._messages.forward(to, timeout)
         # They have it: a Cancelled raised from here on would say that they do not.
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -123,7 +135,7 @@ class Actor(Generic[M, R]):
         Raises:
           SetupError: there is no message in hand.
         """
-        self._shell.give_up(reason)
+        self._messages.give_up(reason)
 
     def stash(self) -> None:
         """Put the message in hand aside, for `unstash_all`; the asker waits on.
@@ -132,11 +144,11 @@ class Actor(Generic[M, R]):
           StashFullError: the `Conduct` allows no more; the message is in hand.
           SetupError: there is no message in hand, or it was passed on.
         """
-        self._shell.stash()
+        self._messages.stash()
 
     def unstash_all(self) -> None:
         """Take what was put aside back, ahead of all messages, in its old order."""
-        self._shell.unstash_all()
+        self._messages.unstash_all()
 
     # Later
 

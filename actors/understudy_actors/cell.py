@@ -13,7 +13,6 @@ import contextvars
 import math
 from typing import Generic, TypeVar, assert_never
 
-import msgspec
 import trio
 
 from understudy_actors.alarms import Alarm, Alarms
@@ -25,18 +24,16 @@ from understudy_actors.behaviour import (
     OnError,
     OnStop,
 )
+from understudy_actors.custody import Custody
 from understudy_actors.envelope import Envelope, Hand, carry, in_hand
 from understudy_actors.exits import Circumstances, classify, mistake, named_reason
 from understudy_actors.incarnation import Incarnation
 from understudy_actors.notices import NOTICES, Notice, ReceiveTimeout
-from understudy_actors.ref import Ref, stopped
-from understudy_actors.reply import Reply
+from understudy_actors.ref import Ref
 from understudy_protocols.errors import (
     AskTimeoutError,
     HandlerTimeoutError,
     SetupError,
-    StashFullError,
-    UnhandledMessageError,
 )
 from understudy_protocols.frozen import freeze
 from understudy_protocols.supervision import (
@@ -70,17 +67,14 @@ class Cell(Generic[M, R]):
     __slots__ = (
         "_actor",
         "_alarms",
-        "_aside",
         "_behaviour",
         "_conduct",
-        "_debts",
-        "_envelope",
+        "_custody",
         "_inbox",
         "_left",
         "_life",
         "_ref",
         "_scope",
-        "_system",
         "busy",
         "path",
     )
@@ -97,17 +91,13 @@ class Cell(Generic[M, R]):
         self._behaviour = behaviour
         self._conduct = conduct
         self._life = life
-        self._system = life.system if isinstance(life, Incarnation) else None
-        self._actor: Actor[M, R] = Actor(ref, life, self)
+        self._custody: Custody[M, R] = Custody(ref, conduct, life, self._took_back)
+        self._actor: Actor[M, R] = Actor(ref, life, self, self._custody)
         self._inbox = ref.occupy(self)
         self._scope: trio.CancelScope | None = None
         self.busy = False  # a handler runs
-        # What it has in hand: not answered, passed on, or put aside yet.
-        self._envelope: Envelope | None = None
         # Messages that may still be taken; -inf: none, whatever comes.
         self._left = math.inf
-        self._debts: set[Reply[R]] | None = None  # answers promised for later
-        self._aside: list[Envelope] = []
         self._alarms: Alarms | None = None
         if isinstance(life, Incarnation):
             life.on_cut(self._take_no_more)
@@ -131,7 +121,7 @@ class Cell(Generic[M, R]):
                 await trio.lowlevel.checkpoint_if_cancelled()
             end = classify(error, Circumstances(self.path, True, self._life.stopping))
             # Before the teardown: whoever asked need not wait for that too.
-            self._account(named_reason(end), end.cause)
+            self._custody.account(named_reason(end), end.cause)
             error = await self._tear_down(end, error)
             if error is not None:
                 raise error
@@ -144,25 +134,22 @@ class Cell(Generic[M, R]):
     def displace(self, reason: str, cause: BaseException | None) -> None:
         """Take no more messages; the one in hand counts as lost to *reason*."""
         self._left = -math.inf
-        self._settle(reason, cause)
+        self._custody.settle(reason, cause)
         self._inbox.wake()
 
     def _leave(self, end: Exit) -> None:
-        if self._envelope is not None or self._aside or self._debts:
-            self._settle(named_reason(end), end.cause)
+        self._custody.settle(named_reason(end), end.cause)
         self._ref.vacate(self)
-        del self._actor  # which knows us: another cycle
-
-    def _settle(self, reason: str, cause: BaseException | None) -> None:
-        """Leave nobody waiting for this life."""
-        self._account(reason, cause)
-        for reply in tuple(self._debts or ()):
-            reply.fail(stopped(self._ref.path, reason, cause))
+        del self._actor, self._custody  # which know us: another cycle
 
     def _take_no_more(self) -> None:
         """Leave what waits to the next life: this one is being cut."""
         self._left = -math.inf
         self._alarms = None
+
+    def _took_back(self, count: int) -> None:
+        if self._conduct.on_stop is OnStop.DRAIN:
+            self._left += count  # infinite, unless it drains just now
 
     def _stop(self) -> None:
         draining = self._conduct.on_stop is OnStop.DRAIN
@@ -198,14 +185,14 @@ class Cell(Generic[M, R]):
         if error is None:
             return None
         if isinstance(error, Shutdown):
-            self._message_done()
+            self._custody.done()
             return error
         directive = self._conduct.after(error)
         match directive:
             case OnError.RESTART:
                 return error
             case OnError.RESUME:
-                return None if self._message_failed(error) else error
+                return None if self._custody.failed(error) else error
             case OnError.STOP:
                 return _caused(Shutdown(f"{self.path} stops"), error)
             case OnError.ESCALATE:
@@ -220,7 +207,7 @@ class Cell(Generic[M, R]):
             return failure
         if self._life.stopping and self._conduct.on_stop is OnStop.NOW:
             # Whatever its clean-up raised: it was cut, and so not handled.
-            self._account_in_hand("stopped", failure)
+            self._custody.account_in_hand("stopped", failure)
             return failure and _caused(Shutdown("cut by an ordered stop"), failure)
         timeout = HandlerTimeoutError(self.path, self._conduct.handler_timeout)
         return _caused(timeout, failure)
@@ -281,7 +268,7 @@ class Cell(Generic[M, R]):
         actor.sender = envelope.sender
         actor.reply = envelope.reply
         actor.deadline = envelope.deadline
-        self._envelope = envelope
+        self._custody.in_hand = envelope
         self.busy = True
         hand = Hand(self._ref, envelope)
         message: M = envelope.message  # type: ignore[assignment]  # the ref took only these
@@ -295,45 +282,8 @@ class Cell(Generic[M, R]):
                 answer = await carry(envelope, hand, work)
         finally:
             hand.over = True
-        self._answer(envelope, answer)
-        self._envelope = None
+        self._custody.answer(envelope, answer)
         self.busy = False
-
-    def _answer(self, envelope: Envelope, answer: R | Answer) -> None:
-        if self._envelope is None:
-            return  # passed on, or put aside
-        reply: Reply[R] | None = envelope.reply
-        if not isinstance(answer, Answer):
-            if reply is not None:
-                reply.send(answer)
-        elif answer is Answer.UNHANDLED:
-            kind = type(envelope.message).__qualname__
-            unhandled = UnhandledMessageError(self._ref.path, kind)
-            self._ref.bury(envelope, "unhandled", unhandled)
-        elif reply is not None:
-            if self._debts is None:
-                self._debts = set()
-            reply.owed(self._debts)
-
-    def _message_done(self) -> None:
-        """The handler ended the actor in good order: its message is handled."""
-        envelope, self._envelope = self._envelope, None
-        if envelope is not None and envelope.reply is not None:
-            envelope.reply.fail(stopped(self._ref.path, "stopped", None))
-
-    def _message_failed(self, error: Exception) -> bool:
-        """Let the message have failed; False if it is not here any more.
-
-        Then nobody would hear of the error.
-        """
-        envelope, self._envelope = self._envelope, None
-        if envelope is None:
-            return False
-        if envelope.reply is not None and envelope.reply.wanted:
-            envelope.reply.fail(error)
-        else:
-            self._ref.bury(envelope, "failed", error)
-        return True
 
     def _is_late(self, envelope: Envelope) -> bool:
         if trio.current_time() < envelope.deadline:
@@ -342,70 +292,7 @@ class Cell(Generic[M, R]):
         self._ref.bury(envelope, "expired", late)
         return True
 
-    def _account(self, reason: str, cause: BaseException | None) -> None:
-        """Hand what is ours to the next life, or make it a dead letter."""
-        self._account_in_hand(reason, cause)
-        aside, self._aside = self._aside, []
-        if not aside:
-            return
-        if self._conduct.stash_survives:
-            self._put_back(aside, reason)
-        else:
-            for envelope in aside:
-                self._lose(envelope, reason, cause)
-
-    def _put_back(self, envelopes: list[Envelope], reason: str) -> None:
-        for envelope in reversed(envelopes):
-            self._ref.put_back(envelope, reason)
-
-    def _account_in_hand(self, reason: str, cause: BaseException | None) -> None:
-        envelope, self._envelope = self._envelope, None
-        if envelope is None:
-            return
-        if envelope.crashes < self._conduct.redeliver:
-            once_more = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
-            self._ref.put_back(once_more, reason)
-        else:
-            self._lose(envelope, reason, cause)
-            if self._life.stopping and self._system is not None:
-                self._system.left_undone(in_flight=1)
-
-    def _lose(
-        self, envelope: Envelope, reason: str, cause: BaseException | None
-    ) -> None:
-        asked = envelope.reply is not None
-        error = stopped(self._ref.path, reason, cause) if asked else None
-        self._ref.bury(envelope, reason, error)
-
     # What the behaviour asks for, through its `Actor`
-
-    async def forward(self, to: tuple[Ref[M, R], ...], timeout: float) -> None:
-        """See `Actor.forward`."""
-        envelope = self._movable()
-        for ref in to:
-            await ref.take_over(envelope, timeout)
-        self._envelope = None
-
-    def give_up(self, reason: str) -> None:
-        """See `Actor.give_up`."""
-        envelope = self._movable()
-        self._envelope = None
-        self._ref.bury(envelope, reason)
-
-    def stash(self) -> None:
-        """See `Actor.stash`."""
-        envelope = self._movable()
-        if len(self._aside) >= self._conduct.stash_capacity:
-            raise StashFullError(self._ref.path, self._conduct.stash_capacity)
-        self._aside.append(envelope)
-        self._envelope = None
-
-    def unstash_all(self) -> None:
-        """See `Actor.unstash_all`."""
-        aside, self._aside = self._aside, []
-        if self._conduct.on_stop is OnStop.DRAIN:
-            self._left += len(aside)  # infinite, unless it drains just now
-        self._put_back(aside, "stopped")
 
     def order(self, message: M, delay: float, interval: float | None) -> Alarm:
         """See `Actor.send_after` and `Actor.send_every`."""
@@ -427,15 +314,6 @@ class Cell(Generic[M, R]):
                 f"{type(self._behaviour).__qualname__}, the behaviour of {self.path}, "
                 "has no `notified` to take a notice; give it one"
             )
-
-    def _movable(self) -> Envelope:
-        envelope = self._envelope
-        if envelope is None or type(envelope.message) in NOTICES:
-            raise SetupError(
-                f"{self.path} has no message in hand that could be passed on or put "
-                "aside: do it once, from `handle`"
-            )
-        return envelope
 
     async def _tear_down(self, end: Exit, error: Exception | None) -> Exception | None:
         """Run the teardown; return what breaks the actor, *error* before its own."""

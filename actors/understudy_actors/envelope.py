@@ -114,24 +114,24 @@ def in_hand(holder: Address) -> Generator[None]:
 
 @types.coroutine
 def carry(
-    envelope: Envelope, hand: Hand, work: Coroutine[Any, Any, T]
+    envelope: Envelope, hand: Hand, driven: Coroutine[Any, Any, T]
 ) -> Generator[Any, Any, T]:
-    """Run *work* under the context variables that came with *envelope*.
+    """Run *driven* under the context variables that came with *envelope*.
 
     Each try runs in a copy of them: what it sets is not seen by the next.  The
-    steps of *work* are made here, inside that copy; its traps go on to trio.
+    steps of *driven* are made here, inside that copy; its traps go on to trio.
     """
     context = envelope.context.copy()
     context.run(_hand.set, hand)
     try:
-        trap = context.run(work.send, None)
+        trap = context.run(driven.send, None)
         while True:
             try:
                 value = yield trap
-            except BaseException as error:  # noqa: BLE001 # raised again, inside work
-                trap = context.run(work.throw, error)
+            except BaseException as error:  # noqa: BLE001 # raised again, inside driven
+                trap = context.run(driven.throw, error)
             else:
-                trap = context.run(work.send, value)
+                trap = context.run(driven.send, value)
     except StopIteration as stop:
         result: T = stop.value
         return result

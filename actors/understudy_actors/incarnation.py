@@ -8,7 +8,6 @@ group forms, and a crash costs a fifth of one that passes through a nursery.
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from understudy_actors.ambient import System
 from understudy_actors.exits import Circumstances, classify
 from understudy_actors.guarded import guarded
 from understudy_actors.lineage import Lineage
+from understudy_actors.stacks import stack_of
 from understudy_protocols.errors import SetupError
 from understudy_protocols.supervision import ChildKind, Exit, ExitKind, Start
 
@@ -195,8 +195,7 @@ class Incarnation:
     def stack(self) -> str:
         """Return where the child's task stands, innermost last."""
         assert self.task is not None, "a task that has not begun cannot be stuck"
-        frames = traceback.StackSummary.extract(self.task.iter_await_frames())
-        return "".join(frames.format())
+        return stack_of(self.task)
 
     @trio.lowlevel.enable_ki_protection
     async def _live(self, start: Start) -> None:

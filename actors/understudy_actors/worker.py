@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Generic, Protocol, TypeVar
 
 import trio
 
+from understudy_actors.stacks import stack_of
 from understudy_actors.watchdog import Cut, Slot
 
 M = TypeVar("M")
@@ -133,8 +133,7 @@ class Worker(Generic[M]):
     def stack(self) -> str:
         """Return where the worker's task stands, innermost last."""
         assert self.task is not None, "a worker that has not run is not stuck"
-        frames = traceback.StackSummary.extract(self.task.iter_await_frames())
-        return "".join(frames.format())
+        return stack_of(self.task)
 
     def _overdue(self) -> None:
         self._pool.overdue(self)

@@ -42,7 +42,8 @@ ROOT = Path(__file__).parents[2]
 NOT_CALLED = {
     "Behaviour": "its methods are the user's own",
     "Work": "what a step actor calls",
-    "Shell": "what an `Actor` hands on to the cell, which is listed here as `Actor`",
+    "Messages": "what an `Actor` hands on, which is listed here as `Actor`",
+    "Custody": "the same",
     "Pool": "what a worker hands on to the step actor",
     "System": "what `ActorSystem` is made of",
     "Cell": "the shell around a behaviour",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 
 import attrs
 import pytest
@@ -394,3 +395,29 @@ def test_s147_an_ask_without_time_left_is_not_sent(timeout: float) -> None:
         assert ref.queued == 0
 
     run_seeded(main, seed=0)
+
+
+def test_s133_asks_that_were_cancelled_leave_nothing_behind() -> None:
+    def replies() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Reply) for thing in gc.get_objects())
+
+    class Debtor(Behaviour[object, object]):
+        async def handle(self, message: object, actor: Actor[object, object]) -> object:
+            await trio.sleep(1)
+            return Answer.LATER
+
+    async def main() -> None:
+        ref = Ref[object, object]("a")
+        async with ActorSystem(supervising(actor_child(ref, Debtor))):
+            before = replies()
+            for seconds in (0.5, 1.5, 3, 0.25):
+                with trio.move_on_after(seconds):
+                    await ref.ask("promise me an answer")
+            await ref.tell("and nobody waits for this one")
+            await trio.sleep(10)
+            assert replies() == before
+            assert ref.queued == 0
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 from actor_probe import SEEDS, Recorder, supervising, until_quiet
@@ -10,8 +12,8 @@ from understudy.testing import run_seeded
 from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor, Behaviour
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
-from understudy_actors.mailbox import Overflow
-from understudy_actors.ref import Ref
+from understudy_actors.mailbox import Mailbox, Overflow
+from understudy_actors.ref import DEFAULT_TIMEOUT, Ref
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import MailboxFullError
 
@@ -130,12 +132,15 @@ def test_s118_a_send_to_oneself_never_waits(overflow: Overflow) -> None:
         run_seeded(main, seed=seed)
 
 
-def test_s119_two_actors_that_fill_each_other_up_wait_no_longer_than_they_say() -> None:
+@pytest.mark.parametrize("timeout", [10.0, None])
+def test_s119_two_actors_that_fill_each_other_up_wait_no_longer_than_they_say(
+    timeout: float | None,
+) -> None:
     async def main() -> None:
-        full = list[str]()
+        waits: dict[str, list[float]] = {"a": [], "b": []}
         refs = [
             Ref[object, object](name, capacity=1, overflow=Overflow.BLOCK)
-            for name in ("a", "b")
+            for name in waits
         ]
 
         class Pusher(Behaviour[object, object]):
@@ -146,10 +151,12 @@ def test_s119_two_actors_that_fill_each_other_up_wait_no_longer_than_they_say() 
                 self, message: object, actor: Actor[object, object]
             ) -> object:
                 for _ in range(3):
-                    try:
-                        await self._other.tell(message, timeout=10, strict=True)
-                    except MailboxFullError:
-                        full.append(actor.ref.path)
+                    began = trio.current_time()
+                    if timeout is None:
+                        await self._other.tell(message)
+                    else:
+                        await self._other.tell(message, timeout=timeout)
+                    waits[actor.ref.path].append(trio.current_time() - began)
                 return None
 
         children = (
@@ -159,8 +166,11 @@ def test_s119_two_actors_that_fill_each_other_up_wait_no_longer_than_they_say() 
         async with ActorSystem(supervising(*children)):
             for ref in refs:
                 ref.tell_nowait("push")
-            await trio.sleep(25)
-            assert {"a", "b"} <= set(full)
+            await trio.sleep(65)
+        for waited in waits.values():
+            assert max(waited) == (DEFAULT_TIMEOUT if timeout is None else timeout)
+            assert len(waited) >= 3, "it got through its first message"
+        assert sum(ref.dead_letters.counts["overflow"] for ref in refs) > 1
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)
@@ -183,3 +193,48 @@ def test_s118_nor_does_it_while_the_actor_is_set_up() -> None:
         assert ref.dead_letters.counts == {"overflow": 1}
 
     run_seeded(main, seed=0)
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_s112_each_policy_counts_what_found_no_room(overflow: Overflow) -> None:
+    async def main() -> None:
+        dropped: list[int] = []
+        mailbox = Mailbox[int](
+            "a", 2, overflow, lambda message, reason: dropped.append(message)
+        )
+
+        async def send(message: int) -> None:
+            with contextlib.suppress(MailboxFullError):
+                await mailbox.put(message)
+
+        async with trio.open_nursery() as nursery:
+            for message in range(5):
+                nursery.start_soon(send, message)
+                await until_quiet()
+            assert mailbox.overflows == 3
+            assert mailbox.blocked == (3 if overflow is Overflow.BLOCK else 0)
+            expected = {Overflow.DROP_NEW: [2, 3, 4], Overflow.DROP_OLD: [0, 1, 2]}
+            assert dropped == expected.get(overflow, [])
+            while len(mailbox):
+                mailbox.take_nowait()
+                await until_quiet()
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s112_senders_that_wait_for_room_are_let_in_in_the_order_they_came() -> None:
+    async def main() -> None:
+        log: list[object] = []
+        ref = Ref[object, object]("a", capacity=1, overflow=Overflow.BLOCK)
+        async with (
+            ActorSystem(supervising(actor_child(ref, lambda: Recorder(log, 1)))),
+            trio.open_nursery() as nursery,
+        ):
+            for sender in "abcdefgh":
+                nursery.start_soon(ref.tell, sender)
+                await until_quiet()
+        assert log[: len("abcdefg")] == list("abcdefg")
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)

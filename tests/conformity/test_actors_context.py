@@ -77,6 +77,33 @@ def test_s158_context_variables_travel_with_the_message() -> None:
         run_seeded(main, seed=seed)
 
 
+def test_s158_they_travel_with_a_tell_and_not_with_the_one_who_was_told_first() -> None:
+    async def main() -> None:
+        seen: list[tuple[str, str]] = []
+        ref = Ref[str, str]("a")
+
+        class Notes(Behaviour[str, str]):
+            async def handle(self, message: str, actor: Actor[str, str]) -> str:
+                seen.append((message, trace.get()))
+                trace.set("of the handler")
+                return message
+
+        async def send(name: str) -> None:
+            trace.set(name)
+            await ref.tell(name)
+            trace.set("changed since")
+
+        async with ActorSystem(supervising(actor_child(ref, Notes))):
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(send, f"trace {number}")
+            await trio.testing.wait_all_tasks_blocked()
+        assert sorted(seen) == [(f"trace {n}", f"trace {n}") for n in range(3)]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
 def test_s158_a_second_try_does_not_see_what_the_first_one_set() -> None:
     async def main() -> None:
         ref = Ref[str, str]("a")

@@ -1,4 +1,4 @@
-"""What a handler raises that is no ordinary exception (S33 to S35)."""
+"""What a handler raises that is no ordinary exception, and what is said of those that are (S33 to S38)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from understudy_actors.ref import Ref
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import ActorStoppedError, HandlerTimeoutError
 from understudy_protocols.supervision import Exit, ExitKind
-from understudy_protocols.supervision_records import LifeState, SupervisionEvent
+from understudy_protocols.supervision_records import (
+    Decision,
+    LifeState,
+    SupervisionEvent,
+)
 
 
 class Raises(Logged):
@@ -162,6 +166,37 @@ def test_s034_what_ends_the_process_leaves_an_actor_as_itself(
         assert caught.value is fatal
         assert log == ["setup 1", "teardown 1: shutdown"]
         assert ref.closed
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s038_a_handlers_exception_is_reported_once_with_its_place_in_the_budget() -> (
+    None
+):
+    class Counts(Logged):
+        async def handle(self, message: object, actor: Actor[object, object]) -> object:
+            raise KeyError(message)
+
+    async def main() -> None:
+        events: list[SupervisionEvent] = []
+        ref = Ref[object, object]("a")
+        causes: list[BaseException | None] = []
+        child = actor_child(ref, lambda: Counts([]))
+        async with ActorSystem(supervising(child), on_event=events.append):
+            for number in range(3):
+                with pytest.raises(ActorStoppedError) as caught:
+                    await ref.ask(number)
+                causes.append(caught.value.__cause__)
+        told = [
+            (e.path, e.incarnation, e.cause, e.decision, e.restarts)
+            for e in events
+            if e.state is LifeState.CRASHED
+        ]
+        assert told == [
+            ("root/a", number, cause, Decision.RESTART, number)
+            for number, cause in enumerate(causes, start=1)
+        ]
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -1,4 +1,4 @@
-"""Messages for an actor that is not up yet, or not again (S25, S37, S67)."""
+"""Messages for an actor that is not up yet, or not again (S21, S25, S37, S67)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
 from understudy_actors.mailbox import Overflow
+from understudy_actors.names import Name
 from understudy_actors.ref import Ref
+from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
 from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import SupervisorSpec
@@ -140,6 +142,30 @@ def test_s067_what_is_sent_during_a_backoff_waits_up_to_the_capacity(
             (Crash(), "crash"),
             *((message, "overflow") for message in given_up),
         ]
+
+    for seed in SEEDS:
+        run_seeded(main, seed=seed)
+
+
+def test_s021_a_starter_that_is_cancelled_leaves_no_name_and_no_open_inbox() -> None:
+    async def main() -> None:
+        log: list[object] = []
+        refs = [Ref[object, object](name) for name in ("a", "b")]
+        quick, slow = (
+            actor_child(ref, lambda kind=kind: kind(log), name=Name(ref.path))  # type: ignore[misc]
+            for ref, kind in zip(refs, (Recorder, Slow), strict=True)
+        )
+        below = supervisor_child("S", supervising(quick, slow))
+        async with ActorSystem(supervising()) as system:
+            with trio.move_on_after(1) as scope:
+                await system.root.start_child(below)
+            assert scope.cancelled_caught
+            await until_quiet()
+            assert system.names.taken == ()
+            assert all(ref.closed for ref in refs)
+            assert [life.path for life in system.lives] == ["root"]
+            await system.root.start_child(below)
+            assert set(system.names.taken) == {"a", "b"}
 
     for seed in SEEDS:
         run_seeded(main, seed=seed)

@@ -293,7 +293,7 @@ def test_a_failed_message_whose_asker_has_left_is_a_dead_letter() -> None:
     run_seeded(main, seed=0)
 
 
-def test_s110_a_child_killed_at_once_loses_no_message_without_a_trace() -> None:
+def test_s081_s110_an_actor_killed_at_once_loses_no_message_without_a_trace() -> None:
     async def main() -> None:
         letters: list[DeadLetter] = []
         log: list[str] = []
@@ -377,113 +377,6 @@ def test_a_handler_may_end_its_actor_in_good_order() -> None:
                 await ref.ask("more")
 
     run_seeded(main, seed=0)
-
-
-def test_s085_a_stuck_life_takes_no_more_messages_and_its_own_is_accounted_for() -> (
-    None
-):
-    async def main() -> None:
-        letters: list[DeadLetter] = []
-        handled: list[tuple[int, object]] = []
-        ref = Ref[object, object]("a", dead_letters=DeadLetters(letters.append))
-
-        class Stubborn(Behaviour[object, object]):
-            async def handle(
-                self, message: object, actor: Actor[object, object]
-            ) -> object:
-                if message == "hang":
-                    with trio.CancelScope(shield=True):
-                        await trio.sleep(20)
-                handled.append((actor.life.number, message))
-                return message
-
-        child = actor_child(ref, Stubborn, shutdown=1)
-        async with ActorSystem(supervising(child)) as system:
-            ref.tell_nowait("hang")
-            await trio.sleep(1)
-            await system.root.terminate_child("a")
-            assert trio.current_time() < 5
-            await system.root.restart_child("a")
-            assert [(it.message, it.reason) for it in letters] == [("hang", "stuck")]
-            assert await ref.ask("next") == "next"
-            await trio.sleep(30)
-            ref.tell_nowait("last")
-            await trio.sleep(1)
-        assert handled == [(2, "next"), (1, "hang"), (2, "last")]
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
-
-
-def test_s091_a_stop_says_how_many_messages_it_left_undone() -> None:
-    async def main() -> None:
-        refs = [Ref[object, object](name) for name in ("a", "b")]
-        children = [
-            actor_child(ref, lambda: Logged([]), conduct=Conduct(on_stop=OnStop.NOW))
-            for ref in refs
-        ]
-        async with ActorSystem(supervising(*children)) as system:
-            for ref in refs:
-                for seconds in (10, 20, 30):
-                    ref.tell_nowait(seconds)
-            await trio.sleep(1)
-            report = await system.stop()
-            assert (report.in_flight, report.queued) == (2, 4)
-            assert not report.clean
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
-
-
-def test_s090_after_the_end_every_ask_is_answered_and_every_inbox_closed() -> None:
-    async def main() -> None:
-        refs = [Ref[object, object](name) for name in ("a", "b", "c")]
-        children = [actor_child(ref, lambda: Logged([]), shutdown=1) for ref in refs]
-        failed = 0
-
-        async def ask(ref: Ref[object, object], seconds: int) -> None:
-            nonlocal failed
-            with pytest.raises(ActorStoppedError):
-                await ref.ask(seconds, timeout=1000)
-            failed += 1
-
-        async with trio.open_nursery() as nursery:
-            async with ActorSystem(supervising(*children)):
-                for ref in refs:
-                    for seconds in (50, 60):
-                        nursery.start_soon(ask, ref, seconds)
-                await trio.sleep(1)
-            assert trio.current_time() <= 5
-        assert failed == 6
-        assert all(ref.closed and ref.queued == 0 for ref in refs)
-
-    for seed in SEEDS:
-        run_seeded(main, seed=seed)
-
-
-def test_s089_a_handler_may_stop_its_actor_or_the_system_it_lives_in() -> None:
-    async def main(what: str) -> None:
-        ref = Ref[object, object]("a")
-
-        class Quitter(Behaviour[object, object]):
-            async def handle(
-                self, message: object, actor: Actor[object, object]
-            ) -> object:
-                if message == "stop me":
-                    await system.root.terminate_child("a")
-                else:
-                    await system.stop()
-                return "done"
-
-        async with ActorSystem(supervising(actor_child(ref, Quitter))) as system:
-            assert await ref.ask(what) == "done"
-            await trio.sleep(1)
-            assert ref.closed
-        assert trio.current_time() == 1
-
-    for seed in SEEDS:
-        run_seeded(main, "stop me", seed=seed)
-        run_seeded(main, "stop all", seed=seed)
 
 
 class Stubborn(Logged):

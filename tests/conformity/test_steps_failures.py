@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 from step_actor_probe import GRACE, Bench, let_out_cancelled
+from stepwise import CutAtStep, cut_at_every_step
 
 from understudy.testing import run_seeded
 from understudy_actors.setup_waves import SETUP_BACKOFF
@@ -384,3 +386,39 @@ def test_s084_a_worker_that_was_just_started_or_woken_begins_nothing_after_a_sto
         return begun, len(bench.mailbox)
 
     assert run_seeded(main, seed=seed) == (["first"], 2)
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize("reason", [Cut.TIMEOUT, Cut.CANCELLED])
+def test_s111_a_worker_is_cut_at_each_of_its_checkpoints(
+    reason: Cut, stateful: bool
+) -> None:
+    """Each message is done, or cut, and never both; none is left lying."""
+
+    async def scenario(nth: int) -> bool:
+        cuts: list[CutAtStep] = []
+        done: list[object] = []
+
+        async def handler(message: object, worker: Worker[object]) -> None:
+            if not cuts:
+                assert worker.task is not None
+                cut = partial(worker.slot.cut, reason, bench.dog)
+                cuts.append(CutAtStep(worker.task, nth, cut))
+            await trio.lowlevel.checkpoint()
+            await trio.sleep(0.5)
+            done.append(message)
+
+        bench = Bench(handler, stateful=stateful)
+        async with bench.running(max_concurrent=2):
+            for number in range(5):
+                bench.mailbox.put_nowait(number)
+            await trio.sleep(20)
+            assert len(bench.mailbox) == 0
+            assert bench.actor.busy == 0
+        lost = [message for _, message, *_ in bench.log]
+        assert sorted(done + lost, key=str) == [0, 1, 2, 3, 4]
+        assert len(lost) <= 1
+        assert bench.errors == []
+        return cuts[0].done
+
+    cut_at_every_step(scenario, at_least=4)

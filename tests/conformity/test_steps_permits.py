@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from step_actor_probe import Bench
 
-from understudy.testing import run_seeded
+from understudy.testing import run_seeded, seeds
 from understudy_actors.step_actor import FAIRNESS_QUANTUM
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
@@ -59,6 +61,73 @@ def test_s122b_a_worker_runs_within_a_pass_whenever_a_permit_is_free(seed: int) 
         return waits
 
     assert run_seeded(main, seed=seed) == [0.0] * 13
+
+
+class Hunger(trio.abc.Instrument):
+    """Notes each pass of the scheduler in which no worker began, though one should.
+
+    Attributes:
+      began: workers that have begun a message in this pass; a count.
+      idle_passes: passes that were wasted; a count.
+    """
+
+    def __init__(self, bench: Bench, limit: int) -> None:
+        self.began = 0
+        self.idle_passes = 0
+        self._bench = bench
+        self._limit = limit
+        self._hungry = False
+        trio.lowlevel.add_instrument(self)
+
+    def before_io_wait(self, timeout: float) -> None:
+        waits = len(self._bench.mailbox) > 0
+        free = self._bench.actor.busy < self._limit
+        if self._hungry and waits and free and not self.began:
+            self.idle_passes += 1
+        self._hungry, self.began = waits and free, 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=seeds(),
+    limit=st.integers(1, 4),
+    plan=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.0, 0.5, 2.0]), st.integers(0, 3)),
+        min_size=1,
+        max_size=30,
+    ),
+)
+def test_s122b_no_pass_of_the_scheduler_is_wasted_on_a_message_and_a_free_permit(
+    seed: int, limit: int, plan: list[tuple[float, int]]
+) -> None:
+    async def main() -> None:
+        async def handler(message: object, worker: Worker[object]) -> None:
+            assert isinstance(message, int)
+            hunger.began += 1
+            match message:
+                case 0:
+                    pass
+                case 1:
+                    await trio.lowlevel.checkpoint()
+                case 2:
+                    await trio.sleep(1.0)
+                case _:
+                    worker.lend_permit()
+                    await trio.sleep(0.7)
+                    await worker.regain_permit()
+
+        bench = Bench(handler)
+        async with bench.running(max_concurrent=limit):
+            hunger = Hunger(bench, limit)
+            for gap, message in plan:
+                if gap:
+                    await trio.sleep(gap)
+                bench.mailbox.put_nowait(message)
+            await trio.sleep(100.0)
+            assert len(bench.mailbox) == 0
+            assert hunger.idle_passes == 0
+
+    run_seeded(main, seed=seed)
 
 
 @seeded
@@ -219,3 +288,61 @@ def test_s107_one_worker_handles_in_the_order_sent(seed: int) -> None:
         return order
 
     assert run_seeded(main, seed=seed) == list(range(10))
+
+
+@seeded
+def test_s108_each_worker_has_one_message_in_hand_at_a_time(seed: int) -> None:
+    async def main() -> int:
+        in_hand: dict[Worker[object], object] = {}
+
+        async def handler(message: object, worker: Worker[object]) -> None:
+            assert worker not in in_hand, "it has another one in hand"
+            in_hand[worker] = message
+            try:
+                await trio.sleep(0.1)
+                if message == 7:
+                    raise Boom
+            finally:
+                del in_hand[worker]
+
+        bench = Bench(handler)
+        async with bench.running(max_concurrent=3):
+            for number in range(30):
+                bench.mailbox.put_nowait(number)
+            await trio.sleep(10)
+        return bench.lives
+
+    assert run_seeded(main, seed=seed) == 4
+
+
+@seeded
+def test_s108_s109_a_broken_worker_is_torn_down_before_another_takes_its_place(
+    seed: int,
+) -> None:
+    """What is queued waits meanwhile, and is handled in order."""
+
+    async def main() -> list[object]:
+        log: list[object] = []
+
+        async def setup() -> None:
+            log.append("setup")
+
+        async def teardown() -> None:
+            await trio.sleep(0.5)
+            log.append("torn down")
+
+        async def handler(message: object, worker: Worker[object]) -> None:
+            log.append(message)
+            if message == 1:
+                raise Boom
+
+        bench = Bench(handler, stateful=True)
+        bench.setup, bench.teardown = setup, teardown
+        async with bench.running():
+            for number in range(4):
+                bench.mailbox.put_nowait(number)
+            await trio.sleep(10)
+        return log
+
+    expected = ["setup", 0, 1, "torn down", "setup", 2, 3, "torn down"]
+    assert run_seeded(main, seed=seed) == expected

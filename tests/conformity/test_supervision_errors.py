@@ -8,7 +8,7 @@ from step_actor_probe import let_out_cancelled
 from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
 
 from understudy_actors.supervisor import supervisor_child
-from understudy_protocols.errors import StartFailedError
+from understudy_protocols.errors import RuntimeFailed, StartFailedError
 from understudy_protocols.supervision import (
     ChildSpec,
     ExitKind,
@@ -237,3 +237,44 @@ def test_s033_several_errors_beside_a_cancelled_end_the_child_and_no_more() -> N
         assert repr(end.cause) == repr(rest)
 
     run(main)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s159_at_no_way_in_or_out_is_a_group_made_of_a_single_cause(
+    deep: bool, seed: int
+) -> None:
+    """Where the leaf fails does not matter: at the start, by hand, or later."""
+
+    async def unready_code(life: Life) -> None:
+        async with trio.open_nursery() as outer, trio.open_nursery():
+            outer.start_soon(fail)
+
+    async def fail() -> None:
+        raise Boom("leaf")
+
+    def above(child: ChildSpec) -> ChildSpec:
+        below = supervising(child, intensity=0)
+        return supervisor_child("S", below) if deep else child
+
+    async def main() -> None:
+        unready = above(ChildSpec("A", unready_code))
+        with pytest.raises(StartFailedError) as caught:
+            async with Probe().system([unready]):
+                pytest.fail("the body must not run")
+        assert isinstance(caught.value.__cause__, Boom)
+        async with Probe().system([]) as system:
+            with pytest.raises(StartFailedError) as caught:
+                await system.root.start_child(unready)
+            assert isinstance(caught.value.__cause__, Boom)
+
+        async def give_up() -> None:
+            spec = supervising(above(ChildSpec("A", fails_in_nurseries)), intensity=0)
+            async with Probe().system(spec):
+                await trio.sleep_forever()
+
+        with pytest.raises(RuntimeFailed) as failed:
+            await give_up()
+        assert isinstance(failed.value.__cause__, Boom)
+
+    run(main, seed)

@@ -24,6 +24,7 @@ from understudy_protocols.supervision import (
     Restart,
     Shutdown,
     Start,
+    Strategy,
 )
 from understudy_protocols.supervision_records import (
     ChildState,
@@ -309,6 +310,30 @@ def test_s036_the_arguments_of_a_temporary_child_are_its_own_to_drop() -> None:
             await settle()
             gc.collect()
             assert alive() is None
+
+    run(main)
+
+
+def test_s036_so_are_those_of_a_temporary_child_of_a_dynamic_supervisor() -> None:
+    async def hold(load: Load, life: Life) -> None:
+        life.ready()
+        del load
+        await life.wait_stop()
+
+    async def main() -> None:
+        template = ChildSpec("T", obeys, restart=Restart.TEMPORARY)
+        load = Load()
+        alive = weakref.ref(load)
+        start = partial(hold, load)
+        del load
+        spec = supervising(template, strategy=Strategy.DYNAMIC)
+        async with Probe().system(spec) as system:
+            await system.root.start_child(template.named("A", start))
+            del start
+            await settle()
+            gc.collect()
+            assert alive() is None
+            assert system.root.count().active == 1
 
     run(main)
 

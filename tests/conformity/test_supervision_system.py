@@ -1,8 +1,7 @@
-"""The whole system: events, snapshots, plain exceptions, cancellation (S155 to S162)."""
+"""The whole system: plain exceptions, cancellation, Ctrl-C (S86, S159 to S162)."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,137 +10,27 @@ from random import Random
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tree_probe import SEEDS, Boom, Probe, run, settle, supervising
+from tree_probe import (
+    SEEDS,
+    Boom,
+    Probe,
+    assert_accepted,
+    run,
+    settle,
+    supervising,
+)
 
-from understudy.testing import run_seeded, seeds
-from understudy_actors.supervisor import Supervisor, supervisor_child
+from understudy_actors.supervisor import Supervisor
 from understudy_actors.system import ActorSystem
-from understudy_protocols.errors import ConfigError, RuntimeFailed
+from understudy_protocols.errors import ConfigError
 from understudy_protocols.supervision import (
     ChildSpec,
     Life,
-    Restart,
-    Strategy,
     SupervisorSpec,
 )
 from understudy_protocols.supervision_records import (
-    LIFE_AUTOMATON,
     AdminError,
-    ChildState,
-    LifeState,
-    SupervisionEvent,
 )
-
-
-def assert_accepted(events: list[SupervisionEvent]) -> None:
-    """Each life's events are a path of the published automaton, times in order."""
-    states: dict[tuple[str, int], LifeState | None] = {}
-    for event in events:
-        life = (event.path, event.incarnation)
-        before = states.get(life)
-        assert event.state in LIFE_AUTOMATON[before], (life, before, event.state)
-        states[life] = event.state
-    times = [event.time for event in events]
-    assert times == sorted(times)
-    ended = {LifeState.STOPPED, LifeState.CRASHED, LifeState.BACKING_OFF}
-    assert set(states.values()) <= ended
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    seed=seeds(),
-    strategy=st.sampled_from(list(Strategy)[:3]),
-    deeds=st.lists(
-        st.tuples(
-            st.sampled_from(["crash", "finish", "init", "terminate", "restart"]),
-            st.sampled_from("ABCD"),
-            st.sampled_from([0.0, 0.1, 1.0]),
-        ),
-        max_size=15,
-    ),
-)
-def test_s155_every_lifes_events_are_accepted_by_the_automaton(
-    seed: int, strategy: Strategy, deeds: list[tuple[str, str, float]]
-) -> None:
-    probe = Probe()
-
-    async def do(system: ActorSystem, deed: str, name: str) -> None:
-        live = [name for name, life in probe.lives.items() if not life.stopping]
-        if deed == "init":
-            probe.init_faults.setdefault(name, []).append(Boom())
-        elif deed in ("crash", "finish") and name in live:
-            with contextlib.suppress(KeyError):
-                (probe.crash if deed == "crash" else probe.finish)(name)
-        elif deed == "terminate":
-            await system.root.terminate_child(name)
-        elif deed == "restart":
-            await system.root.restart_child(name)
-
-    async def main() -> None:
-        inner = supervising(
-            probe.child("C"), probe.child("D", init_takes=0.05), strategy=strategy
-        )
-        a = probe.child("A", restart=Restart.TRANSIENT, stop_takes=0.5)
-        b = probe.child("B", restart=Restart.TEMPORARY, stop_takes=9.0)
-        spec = SupervisorSpec((a, b, supervisor_child("S", inner)), strategy=strategy)
-        with contextlib.suppress(RuntimeFailed):
-            async with probe.system(spec) as system:
-                for deed, name, pause in deeds:
-                    with contextlib.suppress(Exception):
-                        await do(system, deed, name)
-                    await trio.sleep(pause)
-
-    run_seeded(main, seed=seed, defer=0.2)
-    assert_accepted(probe.events)
-
-
-def test_s155_a_life_in_the_place_of_one_that_failed_is_reported_as_restarted() -> None:
-    async def main() -> None:
-        probe = Probe()
-        async with probe.system([probe.child("A")]) as system:
-            await probe.crash_and_settle("A")
-            await system.root.terminate_child("A")
-            await system.root.restart_child("A")
-        up = (LifeState.READY, LifeState.RESTARTED)
-        states = [e.state for e in probe.events if e.path == "root/A" and e.state in up]
-        assert states == [LifeState.READY, LifeState.RESTARTED, LifeState.READY]
-
-    run(main)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s156_an_observer_that_fails_is_counted_and_harms_nothing(seed: int) -> None:
-    async def main() -> None:
-        probe = Probe()
-
-        def observe(event: SupervisionEvent) -> None:
-            raise Boom(event.path)
-
-        system = ActorSystem(supervising(probe.child("A")), on_event=observe)
-        async with system:
-            await probe.crash_and_settle("A")
-            assert probe.number("A") == 2
-        assert system.observer_failures > 8
-
-    run(main, seed)
-
-
-def test_s157_a_snapshot_of_the_whole_tree_needs_no_await() -> None:
-    async def main() -> None:
-        probe = Probe()
-        inner = supervising(probe.child("B"), probe.child("C"))
-        children = [probe.child("A"), supervisor_child("S", inner)]
-        async with probe.system(children) as system:
-            tree = system.root.tree()
-            assert [child.path for child in tree.children] == ["root/A", "root/S"]
-            (below,) = tree.below
-            assert below.path == "root/S"
-            assert [child.id for child in below.children] == ["B", "C"]
-            assert all(child.state is ChildState.RUNNING for child in below.children)
-
-    run(main)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -397,7 +286,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ctrl_c_in_a_childs_code_is_an_ordered_stop(seed: int) -> None:
+def test_s086_ctrl_c_in_a_childs_code_is_an_ordered_stop(seed: int) -> None:
     async def main() -> None:
         probe = Probe()
 
@@ -424,7 +313,7 @@ def test_ctrl_c_in_a_childs_code_is_an_ordered_stop(seed: int) -> None:
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ctrl_c_during_the_stop_cuts_everything(first: bool, seed: int) -> None:
+def test_s086_ctrl_c_during_the_stop_cuts_everything(first: bool, seed: int) -> None:
     async def main() -> None:
         probe = Probe()
 
@@ -473,45 +362,3 @@ def test_a_child_is_shielded_from_what_happens_outside() -> None:
         assert log == ["cleaned up"]
 
     run(main)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_s155_what_is_cut_together_with_its_supervisor_is_said_to_be_stopping(
-    seed: int,
-) -> None:
-    async def shields(life: Life) -> None:
-        life.ready()
-        with trio.CancelScope(shield=True):
-            await trio.sleep(60.0)
-
-    async def main() -> None:
-        probe = Probe()
-        slow = probe.child("A", stop_takes=9.0, shutdown=9.0)
-        inner = supervising(ChildSpec("B", shields), slow)
-        async with probe.system([supervisor_child("S", inner, shutdown=0.5)]):
-            pass
-        assert_accepted(probe.events)
-        states = {
-            name: [e.state for e in probe.events if e.path == f"root/S/{name}"]
-            for name in "AB"
-        }
-        stopping = [LifeState.STARTING, LifeState.READY, LifeState.STOPPING]
-        assert states["A"] == [*stopping, LifeState.CRASHED]
-        assert states["B"] == [*stopping, LifeState.STUCK, LifeState.STOPPED]
-
-    run(main, seed)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_s155_a_supervisor_may_give_up_before_it_is_heard_that_it_was_ready(
-    seed: int,
-) -> None:
-    async def main() -> None:
-        probe = Probe()
-        inner = supervising(probe.child("A", always_crashes=True), intensity=0)
-        child = supervisor_child("S", inner, restart=Restart.TEMPORARY)
-        async with probe.system(supervising(child)):
-            await settle()
-        assert_accepted(probe.events)
-
-    run(main, seed)

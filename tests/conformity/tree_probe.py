@@ -26,7 +26,11 @@ from understudy_protocols.supervision import (
     Strategy,
     SupervisorSpec,
 )
-from understudy_protocols.supervision_records import LifeState, SupervisionEvent
+from understudy_protocols.supervision_records import (
+    LIFE_AUTOMATON,
+    LifeState,
+    SupervisionEvent,
+)
 
 _T = TypeVar("_T")
 SEEDS = range(5)
@@ -188,6 +192,20 @@ def supervisor_of(children_of: Supervisor, child_id: str = "S") -> Supervisor:
     value = next(c.value for c in children_of.children() if c.id == child_id)
     assert isinstance(value, Supervisor)
     return value
+
+
+def assert_accepted(events: list[SupervisionEvent]) -> None:
+    """Each life's events are a path of the published automaton, times in order."""
+    states: dict[tuple[str, int], LifeState | None] = {}
+    for event in events:
+        life = (event.path, event.incarnation)
+        before = states.get(life)
+        assert event.state in LIFE_AUTOMATON[before], (life, before, event.state)
+        states[life] = event.state
+    times = [event.time for event in events]
+    assert times == sorted(times)
+    ended = {LifeState.STOPPED, LifeState.CRASHED, LifeState.BACKING_OFF}
+    assert set(states.values()) <= ended
 
 
 async def settle() -> None:

@@ -14,9 +14,9 @@ Body = Callable[..., Coroutine[object, object, object]]
 
 @types.coroutine
 def drive(
-    context: contextvars.Context, coroutine: Coroutine[object, object, object]
+    context: contextvars.Context, driven: Coroutine[object, object, object]
 ) -> Generator[object, object, object]:
-    """Await *coroutine*, each stretch of it in *context*.
+    """Await *driven*, each stretch of it in *context*.
 
     Variables that it sets stay in *context*; tasks and threads that it starts
     inherit from there.
@@ -25,7 +25,7 @@ def drive(
     Source: PEP 380, less what a coroutine has no use for.
     """
     run = context.run
-    go: Callable[..., object] = coroutine.send
+    go: Callable[..., object] = driven.send
     argument: object = None
     while True:
         try:
@@ -35,9 +35,9 @@ def drive(
         try:
             argument = yield trap
         except BaseException as error:  # noqa: BLE001 - handed on, not handled
-            go, argument = cast("Callable[..., object]", coroutine.throw), error
+            go, argument = cast("Callable[..., object]", driven.throw), error
         else:
-            go = coroutine.send
+            go = driven.send
 
 
 def threaded(function: Callable[..., object]) -> Body:

@@ -14,6 +14,7 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from understudy.testing.scheduler import SeededOrder, shields_of
+from understudy_actors.stacks import await_frames
 from understudy_protocols.errors import UnderstudyError
 
 _T = TypeVar("_T")
@@ -124,7 +125,7 @@ def _tasks_below(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
 
 
 def _stack(task: trio.lowlevel.Task) -> str:
-    summary = traceback.StackSummary.extract(task.iter_await_frames())
+    summary = traceback.StackSummary.extract(await_frames(task))
     lines = [
         f"    {Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in summary
