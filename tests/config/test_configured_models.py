@@ -18,7 +18,9 @@ from understudy import (
     TreeSnapshot,
     step,
 )
-from understudy.gates.gate import Account, Lock
+from understudy.gates.gate import Account
+from understudy.gates.lock import Lock
+from understudy.gates.verdict import Part
 from understudy.models import (
     Capabilities,
     FaultMix,
@@ -130,7 +132,8 @@ def shared(one: HttpModel, other: HttpModel) -> tuple[bool, bool, bool, bool]:
 
     def parts(model: HttpModel) -> tuple[object, Lock, Lock, Account]:
         gate = model.gate
-        return (model.client, gate._host, gate._key, gate.account)
+        locks = gate._locks
+        return (model.client, locks[Part.HOST], locks[Part.KEY], gate.account)
 
     first, second, third, fourth = (
         mine is its for mine, its in zip(parts(one), parts(other), strict=True)

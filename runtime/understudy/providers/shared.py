@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from understudy.gates.gate import Account, Gate, Lock
+from understudy.gates.gate import Account, Gate
+from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.providers.anthropic import AnthropicMessages
 from understudy.providers.http import Client
