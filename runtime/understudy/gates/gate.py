@@ -233,10 +233,15 @@ class Gate:
         self._rates(now).settle(ticket.reserved, used_tokens, now)
         if cause in _TOO_MUCH:
             self._adaptive.overloaded(ticket.began, now)
-        self._learn(ticket, verdict(cause, sent=used_tokens is not None), cause)
-        if retry_after is not None and cause in _ASKS_FOR_PEACE:
-            lock = self._locks[Part.KEY if cause is Cause.QUOTA else Part.RATE]
-            lock.shut_until(cause, now + min(retry_after, MAX_CLOSURE))
+        known = verdict(cause, sent=used_tokens is not None)
+        if retry_after is None or cause not in _ASKS_FOR_PEACE:
+            self._learn(ticket, known, cause)
+            return
+        # For as long as the provider says, and not as we would have thought.
+        part = Part.KEY if cause is Cause.QUOTA else Part.RATE
+        others = tuple(one for one in known.failed if one is not part)
+        self._learn(ticket, msgspec.structs.replace(known, failed=others), cause)
+        self._locks[part].shut_until(cause, now + min(retry_after, MAX_CLOSURE))
 
     def given_up(self, ticket: Ticket) -> None:
         """Let a request out that nobody waits for any more; it counts as reserved."""
