@@ -18,25 +18,27 @@ from understudy import (
     TreeSnapshot,
     step,
 )
+from understudy.config import configured_models
 from understudy.gates.gate import Account
 from understudy.gates.lock import Lock
 from understudy.gates.verdict import Part
 from understudy.models import (
-    Capabilities,
     FaultMix,
+    Models,
+    ScriptedModel,
+    UnknownModelError,
+    with_faults,
+)
+from understudy.providers import (
+    Capabilities,
     HttpModel,
     Limits,
-    Models,
     Providers,
-    ScriptedModel,
     Secret,
     Structured,
-    UnknownModelError,
     anthropic_model,
-    configured_models,
     openai_model,
     responses_model,
-    with_faults,
 )
 from understudy.testing import run_seeded
 
@@ -321,10 +323,11 @@ def test_a_file_that_is_wrong_is_told_before_anything_runs(file: Path) -> None:
 
 def test_what_speaks_http_is_loaded_where_it_is_used() -> None:
     code = (
-        "import sys, understudy, understudy.models as models, understudy.cli.main\n"
-        "models.Models, models.Limits, models.Secret, models.Capabilities\n"
+        "import sys, understudy, understudy.models, understudy.cli.main\n"
+        "import understudy.providers as providers\n"
+        "providers.Limits, providers.Secret, providers.Capabilities\n"
         "assert not {'httpx', 'httpcore'} & set(sys.modules)\n"
-        "models.openai_model\n"
+        "providers.openai_model\n"
         "assert 'httpx' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -27,7 +27,7 @@ from understudy import (
     Runtime,
     step,
 )
-from understudy.models import (
+from understudy.providers import (
     HttpModel,
     Secret,
     anthropic_model,

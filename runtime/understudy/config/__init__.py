@@ -1,1 +1,21 @@
-"""The file ``understudy.toml``: read, checked whole, and made into models."""
+"""Models described in a file; the names below are loaded when they are first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from understudy.doors import door
+
+if TYPE_CHECKING:
+    from understudy.config.models import configured_models
+    from understudy.config.table import ConfigFileError
+
+__all__ = ["ConfigFileError", "configured_models"]
+
+__getattr__ = door(
+    __name__, {"ConfigFileError": "table", "configured_models": "models"}
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

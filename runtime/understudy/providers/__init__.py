@@ -1,1 +1,56 @@
-"""Models behind HTTP: what is sent, what comes back, and what can go wrong on the way."""
+"""Models behind HTTP: what is sent, what comes back, and what can go wrong on the way.
+
+The names below are loaded when they are first used, and the HTTP client with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from understudy.doors import door
+
+if TYPE_CHECKING:
+    from understudy.gates.gate import Limits
+    from understudy.providers.http_model import HttpModel
+    from understudy.providers.making import (
+        HttpOptions,
+        anthropic_model,
+        openai_model,
+        responses_model,
+    )
+    from understudy.providers.secret import Secret
+    from understudy.providers.shared import Providers
+    from understudy.providers.wire import Capabilities, Structured
+
+__all__ = [
+    "Capabilities",
+    "HttpModel",
+    "HttpOptions",
+    "Limits",
+    "Providers",
+    "Secret",
+    "Structured",
+    "anthropic_model",
+    "openai_model",
+    "responses_model",
+]
+
+__getattr__ = door(
+    __name__,
+    {
+        "Capabilities": "wire",
+        "HttpModel": "http_model",
+        "HttpOptions": "making",
+        "Limits": "spec",
+        "Providers": "shared",
+        "Secret": "secret",
+        "Structured": "wire",
+        "anthropic_model": "making",
+        "openai_model": "making",
+        "responses_model": "making",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__
