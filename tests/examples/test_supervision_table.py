@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 from pathlib import Path
@@ -41,6 +42,18 @@ def test_every_test_with_a_number_proves_a_line(table: ModuleType) -> None:
 
 def test_every_line_has_a_test_but_those_being_built(table: ModuleType) -> None:
     assert " ".join(table.without_test()) == BEING_BUILT
+
+
+def test_no_line_is_passed_over_but_for_want_of_erlang() -> None:
+    passing_over = ("skip", "skipif", "xfail", "importorskip")
+    found = [
+        file.name
+        for folder in ("conformity", "simulation")
+        for file in sorted((ROOT / "tests" / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in passing_over
+    ]
+    assert found == ["test_otp.py"]
 
 
 def test_a_check_names_what_is_wrong(
