@@ -19,7 +19,7 @@ import attrs
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "supervision.md"
 CHECKLIST = ROOT / "docs" / "checklist.toml"
-TESTS = ROOT / "tests" / "conformity"
+TESTS = ROOT / "tests" / "conformity", ROOT / "tests" / "simulation"
 
 BEGIN, END = "<!-- checklist: begin -->", "<!-- checklist: end -->"
 
@@ -76,7 +76,7 @@ def checklist() -> Iterator[Line]:
 
 def tests() -> Iterator[Test]:
     """Yield the tests with a number in their names, file by file."""
-    for file in sorted(TESTS.glob("test_*.py")):
+    for file in (one for folder in TESTS for one in sorted(folder.glob("test_*.py"))):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and (match := _NAME.match(node.name)):
                 numbers = tuple(f"S{number}" for number in _NUMBER.findall(match[1]))
