@@ -293,6 +293,26 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
     assert network.asked == [leads_to]
 
 
+def test_a_certificate_that_is_not_trusted_is_named() -> None:
+    class Untrusted(Unreachable):
+        async def connect_tcp(self, *args: Any, **more: Any) -> Any:
+            await trio.lowlevel.checkpoint()
+            try:
+                try:
+                    raise ssl.SSLCertVerificationError("self-signed certificate")
+                except ssl.SSLError as error:
+                    raise trio.BrokenResourceError from error
+            except trio.BrokenResourceError as error:
+                raise httpcore.ConnectError from error
+
+    async def main() -> None:
+        async with client(Untrusted(), address="https://127.0.0.1") as to:
+            with pytest.raises(ModelError, match="self-signed certificate"):
+                await body_of(to)
+
+    run_seeded(main, seed=0)
+
+
 class Polite(httpcore.AsyncNetworkStream):
     """A connection that cannot say good-bye, nor begin with TLS."""
 

@@ -1,13 +1,13 @@
-"""Requests over HTTP: the one file that knows httpx.
+"""Requests over HTTP.
 
 It retries nothing but a request that met a connection which the server had
 closed before: the connection had been used before, nothing came back over it,
 and that was known at once.
 
-From httpx come addresses, certificates and proxies, and its own pool, httpcore,
-holds the connections.  `httpx.AsyncClient` is passed by: it keeps the cookies of
-one key for the next, does not say whether an answer had begun, and leaves the
-generators that it reads through to the garbage collector.
+It stands on httpcore, the pool of connections within httpx, and passes by
+`httpx.AsyncClient`: that keeps the cookies of one key for the next, does not say
+whether an answer had begun, and leaves the generators that it reads through to
+the garbage collector.
 
 No more requests are under way than this client counts, so none ever waits within
 the pool: the pool loses a connection for good when a request is cancelled that
@@ -18,19 +18,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
 from typing import Self, cast
-from urllib.request import getproxies, proxy_bypass
 
 import httpcore
-import httpx
 import trio
 
+from understudy.providers.addresses import checked, pool, target
 from understudy.providers.content_coding import ASKED_FOR, Decoder
 from understudy.providers.network import Exchange, Network, exchange
 from understudy.providers.wire import WireRequest
 from understudy_actors.limiter import Limiter
-from understudy_protocols.errors import ConfigError, SetupError
+from understudy_protocols.errors import SetupError
 from understudy_protocols.failures import Cause, ModelError, described
 from understudy_protocols.supervision import Life
 from understudy_protocols.usage import NO_USAGE
@@ -41,10 +39,6 @@ MAX_BODY = 64 * 1024 * 1024
 
 CONNECT_TIMEOUT = 5.0
 """How long a connection may take to be there; seconds."""
-
-KEEP_ALIVE = 20.0
-"""How long an idle connection is kept; seconds.  Servers often close theirs
-sooner, and those are noticed."""
 
 STALE = 1.0
 """A request that fails sooner on a connection used before met one that had been
@@ -153,7 +147,7 @@ class Client:
         network: httpcore.AsyncNetworkBackend | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
-        self.base_url = _checked(base_url.rstrip("/"))
+        self.base_url = checked(base_url.rstrip("/"))
         self._free = Limiter(connections, f"the connections to {self.base_url}")
         self._network = Network(network or _SOCKETS)
         self._max_body = max_body
@@ -179,7 +173,7 @@ class Client:
         await trio.lowlevel.checkpoint()
         self._inside += 1
         if self._pool is None:
-            self._pool = _pool(self.base_url, self._network)
+            self._pool = pool(self.base_url, self._network)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -274,56 +268,10 @@ def _headers(answer: httpcore.Response) -> dict[str, str]:
     return headers
 
 
-def _checked(base_url: str) -> str:
-    try:
-        url = httpx.URL(base_url)
-        usable = url.scheme in ("http", "https") and bool(url.host)
-    except httpx.InvalidURL:
-        usable = False
-    else:
-        if url.userinfo:
-            raise ConfigError(
-                f"the address of {url.host} has a name or a password in it, which "
-                "would be shown; leave it out, and give a key"
-            )
-    if not usable:
-        raise ConfigError(
-            f"{base_url!r} is no address; give one such as https://api.example.com/v1"
-        )
-    return base_url
-
-
-def _pool(base_url: str, network: Network) -> httpcore.AsyncConnectionPool:
-    url = httpx.URL(base_url)
-    proxy = _proxy(url)
-    secure = url.scheme == "https" or proxy is not None
-    return httpcore.AsyncConnectionPool(
-        # Made only where it is needed: it reads a file of 200 kB.
-        ssl_context=httpx.create_ssl_context() if secure else None,
-        proxy=proxy,
-        max_connections=None,  # they are counted here
-        keepalive_expiry=KEEP_ALIVE,
-        network_backend=network,
-    )
-
-
-def _proxy(url: httpx.URL) -> httpcore.Proxy | None:
-    """Return the proxy that the environment names for *url*."""
-    proxies = getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or url.host in _LOOPBACK or proxy_bypass(url.host):
-        return None
-    proxy = httpx.Proxy(address)
-    return httpcore.Proxy(str(proxy.url), proxy.raw_auth, proxy.headers.raw)
-
-
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
 def _asked(
     base_url: str, request: WireRequest, authorization: Mapping[str, str]
 ) -> httpcore.Request:
-    url, host = _target(base_url + request.path)
+    url, host = target(base_url + request.path)
     headers = [
         (b"host", host),
         (b"accept-encoding", ASKED_FOR.encode()),
@@ -343,16 +291,6 @@ def _asked(
         # All else is bounded by those who wait, who know how long it is worth.
         extensions={"timeout": {"connect": CONNECT_TIMEOUT}},
     )
-
-
-@lru_cache(maxsize=256)
-def _target(address: str) -> tuple[httpcore.URL, bytes]:
-    """Return an address as the pool wants it, and the name of its host."""
-    url = httpx.URL(address)
-    target = httpcore.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
-    return target, url.netloc
 
 
 # Where trio is missing, which cannot be here, the name stands for something else.
@@ -396,6 +334,7 @@ def _translated(error: Exception, *, begun: bool) -> ModelError:
 
 def _root(error: BaseException) -> BaseException:
     """Return what brought *error* about: a refused certificate, say."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    # The pool drops the causes of what it passes on, but not their contexts.
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
     return error
