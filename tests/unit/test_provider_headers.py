@@ -84,6 +84,7 @@ def test_openai_says_durations() -> None:
         ("1h2m3.5s", 3723.5),
         ("1d", 86_400.0),
         ("0s", 0.0),
+        ("0", 0.0),
         ("30", 30.0),
         ("1.5", 1.5),
         ("", None),
@@ -125,6 +126,7 @@ def test_minus_one_and_nothing_at_all_mean_that_nothing_is_known() -> None:
 
 
 def test_nothing_left_of_a_known_limit_is_believed() -> None:
+    assert read_rate_limits(openai(("1", "", ""), ("", "", "")), NOW) == RateLimits(1)
     limits = read_rate_limits(openai(("10", "0", "1s"), ("", "7", "")), NOW)
     assert limits == RateLimits(10, 0, 1.0, None, 7, None)
     assert read_rate_limits(openai(("10", "-1", ""), ("", "", "")), NOW) == RateLimits(

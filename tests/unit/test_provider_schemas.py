@@ -67,6 +67,15 @@ def test_a_reference_at_the_root_is_replaced_and_its_definition_goes() -> None:
     }
 
 
+def test_a_root_that_is_an_object_is_left_alone() -> None:
+    schema = {"type": "object", "properties": {}}
+    assert rooted({**schema, "$defs": {"unused": {}}}) == schema
+
+
+def test_a_constant_is_typed_too() -> None:
+    assert made_of({"const": 1}) == {"type": "integer", "const": 1}
+
+
 def test_a_root_that_refers_to_itself_keeps_its_definition() -> None:
     root = rooted(schema_of(Tree))
     assert root is not None
