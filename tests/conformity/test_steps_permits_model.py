@@ -76,9 +76,9 @@ def test_s149_s150_never_more_than_k_hold_a_permit_and_all_come_back(
                 with trio.move_on_after(seconds):
                     await wait(number, worker, 0.9)
                 if not worker.holds_permit:
-                    with worker.slot.shield():
+                    with worker.slot.shield():  # which takes in the cut, if one comes
                         await worker.regain_permit()
-                    holders.enter(number)
+                        holders.enter(number)
             case "raise":
                 raise ValueError(number)
             case "let out":
