@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import pytest
@@ -38,7 +38,7 @@ def asks(*calls: tuple[str, str]) -> ModelReply:
 
 
 def talk(
-    script: list[Line],
+    script: Sequence[Line],
     *functions: Callable[..., Awaitable[object]],
     max_rounds: int = 8,
     seed: int = 0,
@@ -194,10 +194,6 @@ async def plain(*cities: str) -> str:
     return ""
 
 
-async def unsaid(city) -> str:  # type: ignore[no-untyped-def]  # that is the point
-    return str(city)
-
-
 def not_async(city: str) -> str:
     return city
 
@@ -206,7 +202,6 @@ def not_async(city: str) -> str:
     ("function", "problem"),
     [
         (plain, "'cities' of plain cannot be given by name"),
-        (unsaid, "'city' of unsaid has no annotation"),
         (not_async, "not_async is not async"),
     ],
 )
@@ -215,6 +210,15 @@ def test_a_function_that_cannot_be_described_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         model_function(function)
+
+
+def test_a_parameter_without_a_type_is_refused() -> None:
+    async def unsaid(city: object) -> str:
+        return str(city)
+
+    del unsaid.__annotations__["city"]
+    with pytest.raises(ConfigError, match="'city' of unsaid has no annotation"):
+        model_function(unsaid)
 
 
 def test_two_functions_of_one_name_are_refused() -> None:

@@ -68,7 +68,7 @@ def test_a_reference_at_the_root_is_replaced_and_its_definition_goes() -> None:
 
 
 def test_a_root_that_is_an_object_is_left_alone() -> None:
-    schema = {"type": "object", "properties": {}}
+    schema: dict[str, object] = {"type": "object", "properties": {}}
     assert rooted({**schema, "$defs": {"unused": {}}}) == schema
 
 

@@ -28,25 +28,26 @@ def schema_reader(schema: Mapping[str, object]) -> Callable[[object], object]:
         is no ``jsonschema`` to read it.
     """
     try:
-        import jsonschema  # optional, and slow to import
-        import referencing
+        # Optional, and slow to import.
+        from jsonschema import Draft202012Validator, SchemaError
+        from jsonschema.validators import validator_for
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
     except ImportError as error:
         raise ConfigError(
             "output is a JSON schema, which needs the library jsonschema; "
             "install understudy[schema], or give a type"
         ) from error
     plain = cast("dict[str, Any]", thaw(schema))
-    kind = jsonschema.validators.validator_for(
-        plain, default=jsonschema.Draft202012Validator
-    )
+    kind = validator_for(plain, default=Draft202012Validator)
     try:
         kind.check_schema(plain)
-    except jsonschema.SchemaError as error:
+    except SchemaError as error:
         raise ConfigError(
             f"output is no JSON schema: {error.json_path}: {error.message}"
         ) from error
     # An empty registry: nothing is fetched from anywhere.
-    validator = kind(plain, registry=referencing.Registry())
+    validator = kind(plain, registry=Registry())
 
     def read(value: object) -> object:
         try:
@@ -54,7 +55,7 @@ def schema_reader(schema: Mapping[str, object]) -> Callable[[object], object]:
                 f"{problem.message} - at `{problem.json_path}`"
                 for problem in validator.iter_errors(cast("Any", value))
             ]
-        except referencing.exceptions.Unresolvable as error:
+        except Unresolvable as error:
             raise ConfigError(
                 f"output is a JSON schema that refers to {error.ref!r}, which is "
                 "not in it; put it under $defs"

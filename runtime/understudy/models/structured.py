@@ -104,7 +104,8 @@ def reader_of(kind: Output) -> Reader:
     if isinstance(kind, Mapping):
         fit = schema_reader(kind)
         return lambda text: fit(_strict(text, object))
-    return lambda text: _strict(text, kind)
+    plain = cast("type[object]", kind)
+    return lambda text: _strict(text, plain)
 
 
 def _strict(text: str, kind: type[T]) -> T:
