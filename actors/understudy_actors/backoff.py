@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from understudy_protocols.restart_policy import Backoff
 
 
@@ -17,10 +15,8 @@ def restart_delay(backoff: Backoff, failures: int, draw: float) -> float:
     """
     if backoff.min_delay == 0:
         return 0.0
-    # Compared as exponents: factor ** failures overflows after 1,000 failures.
-    room = math.log(backoff.max_delay / backoff.min_delay)
-    if failures * math.log(backoff.factor) >= room:
+    try:
+        delay = min(backoff.max_delay, backoff.min_delay * backoff.factor**failures)
+    except OverflowError:  # some 1,000 failures double a delay beyond any float
         delay = backoff.max_delay
-    else:
-        delay = backoff.min_delay * backoff.factor**failures
     return delay * (1 + backoff.jitter * (2 * draw - 1))

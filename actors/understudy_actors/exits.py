@@ -77,7 +77,7 @@ def mistake(error: BaseException) -> BaseException:
     A Cancelled is then one of its own: it escaped from the scope it belongs to.
     """
     one = leaf(error)
-    if isinstance(one, Exception) or not _is_cancellation(one):
+    if not _is_cancellation(one):
         return one
     stray = RuntimeError("a Cancelled left the scope that it belongs to")
     stray.__cause__ = one
@@ -112,12 +112,10 @@ def classify(error: BaseException | None, of: Circumstances) -> Exit:
     if error is not None:
         # The scope of a life that was cut has caught its own Cancelled.
         return _classify_error(mistake(error), of)
-    if of.cut is not None and of.caught:
+    if of.cut is not None and (of.caught or not (of.ready or of.asked)):
         return Exit(of.cut)
     if of.asked:
         return Exit(ExitKind.SHUTDOWN, result=of.result)
-    if not of.ready and of.cut is not None:
-        return Exit(of.cut)
     if not of.ready:
         reason = "it ended without reporting ready"
         return Exit(ExitKind.START_FAILED, StartFailedError(of.path, reason))

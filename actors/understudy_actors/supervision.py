@@ -90,7 +90,7 @@ class Supervision:
         draw: Callable[[], float],
         lineage: Lineage,
         *,
-        observed: bool = True,
+        observed: bool,
     ) -> None:
         lineage.keep_only(child.id for child in spec.children)
         self._spec = spec
@@ -104,8 +104,8 @@ class Supervision:
         self._window = RestartWindow(spec.intensity, spec.period)
         self._causes: tuple[BaseException | None, ...] = ()
         self._batch: Batch | None = None
-        self._error: BaseException | None = None  # what it will end with
-        self._now = 0.0
+        self._error: BaseException | None  # what it will end with, once that is known
+        self._now: float  # when the event that it handles happened
         if not self._dynamic:
             # Before the first event: a stop may be that, and ends them too.
             for child in spec.children:
@@ -351,8 +351,8 @@ class Supervision:
             self.phase = Phase.STOPPING
             self._error = error
             self._bring_all_down()
-        elif error is not None and not isinstance(error, Exception):
-            self._error = error  # it ends the process, whatever else goes on
+        elif error is not None:
+            self._error = error  # so late, only what ends the process comes to this
 
     def _bring_all_down(self) -> None:
         self._by_hand.closed = True
@@ -364,7 +364,7 @@ class Supervision:
                     self.children.stop(child)
             else:
                 self.children.rest(child)
-        self._batch = Batch((child for child in self.children if child.alive), ())
+        self._batch = Batch(self.children, ())
 
     # The batch
 

@@ -21,6 +21,7 @@ from understudy import (
     step,
     with_retry,
 )
+from understudy.models.converse import converse
 from understudy.models.scripted import ScriptedModel
 from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor, Behaviour
@@ -31,6 +32,7 @@ from understudy_actors.ref import Ref
 from understudy_actors.reply import Reply
 from understudy_actors.supervisor import Supervisor
 from understudy_actors.system import ActorSystem
+from understudy_protocols.chat import ModelRequest
 from understudy_protocols.supervision import ChildSpec, Life, SupervisorSpec
 
 Call = Callable[[], Awaitable[object]]
@@ -62,6 +64,11 @@ NOT_CALLED = {
     "RecordedModel": "a model",
     "ScriptedModel": "a model",
     "stream_whole": "what models make a stream of",
+    "GatedModel": "a model",
+    "Asking": "how `BoundModel` makes a call",
+    "Hedge": "how `BoundModel` makes a call",
+    "EventStream.caught_up": "what a model's answer waits for while it is shown",
+    "run_function": "how `converse` calls a function",
 }
 """Public async functions that no user of ours awaits, and why."""
 
@@ -318,6 +325,17 @@ async def _wait(body: Body) -> None:
 @of("BoundModel.complete")
 async def _complete(body: Body) -> None:
     await _in_step(body, lambda attempt: lambda: attempt.models["m"].complete("?"))
+
+
+@of("BoundModel.reply")
+async def _reply(body: Body) -> None:
+    request = ModelRequest("?")
+    await _in_step(body, lambda attempt: lambda: attempt.models["m"].reply(request))
+
+
+@of("converse")
+async def _converse(body: Body) -> None:
+    await _in_step(body, lambda attempt: lambda: converse(attempt.models["m"], "?", ()))
 
 
 @of("Worker.regain_permit")

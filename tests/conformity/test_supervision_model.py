@@ -90,7 +90,7 @@ class World:
 
     def __init__(self, spec: SupervisorSpec) -> None:
         self.spec = spec
-        self.core = Supervision(spec, "root", lambda: 0.5, Lineage())
+        self.core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=True)
         self.now = 0.0
         self.lives: dict[str, OneLife] = {}
         self.numbers: dict[str, int] = {}

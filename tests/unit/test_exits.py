@@ -5,13 +5,21 @@ from __future__ import annotations
 import pytest
 import trio
 
-from understudy_actors.exits import Circumstances, classify, leaf, mistake
+from understudy_actors.exits import (
+    Circumstances,
+    classify,
+    leaf,
+    mistake,
+    named_reason,
+)
 from understudy_protocols.errors import (
     ChildEscalatedError,
     RestartIntensityError,
     StartFailedError,
 )
-from understudy_protocols.supervision import Escalate, ExitKind, Shutdown
+from understudy_protocols.supervision import Escalate, Exit, ExitKind, Shutdown
+
+RESULT = object()
 
 
 def of(
@@ -21,7 +29,7 @@ def of(
     cut: ExitKind | None = None,
     caught: bool = False,
 ) -> Circumstances:
-    return Circumstances("root/a", ready, asked, cut, caught)
+    return Circumstances("root/a", ready, asked, cut, caught, RESULT)
 
 
 def cancelled() -> trio.Cancelled:
@@ -54,10 +62,21 @@ def cancelled() -> trio.Cancelled:
         (of(cut=ExitKind.KILLED, asked=True), ExitKind.SHUTDOWN),
         (of(ready=False, cut=ExitKind.TIMEOUT, caught=True), ExitKind.TIMEOUT),
         (of(ready=False, cut=ExitKind.TIMEOUT), ExitKind.TIMEOUT),
+        (of(ready=False, cut=ExitKind.KILLED, asked=True), ExitKind.SHUTDOWN),
     ],
 )
 def test_code_that_returned(known: Circumstances, kind: ExitKind) -> None:
-    assert classify(None, known).kind is kind
+    end = classify(None, known)
+    assert end.kind is kind
+    ended_by_itself = kind in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
+    assert end.result is (RESULT if ended_by_itself else None)
+
+
+def test_code_that_was_not_cut_and_returned_nothing_has_no_result() -> None:
+    end = classify(None, Circumstances("root/a", ready=True, asked=False))
+    assert end == Exit(ExitKind.NORMAL)
+    late = Circumstances("root/a", ready=True, asked=False, cut=ExitKind.KILLED)
+    assert classify(None, late).kind is ExitKind.NORMAL
 
 
 BOOM = ValueError("boom")
@@ -98,7 +117,20 @@ def test_code_that_raised(
 def test_an_end_before_ready_says_so() -> None:
     cause = classify(None, of(ready=False)).cause
     assert isinstance(cause, StartFailedError)
-    assert "without reporting ready" in str(cause)
+    assert cause.child == "root/a"
+    assert cause.reason == "it ended without reporting ready"
+
+
+def test_what_a_shutdown_carries_is_the_result_of_the_life() -> None:
+    end = classify(Shutdown(result="left"), of())
+    assert end.result == "left"
+
+
+def test_only_an_end_that_was_asked_for_has_another_name_for_people() -> None:
+    assert named_reason(None) == "stopped"
+    for kind in ExitKind:
+        name = "stopped" if kind is ExitKind.SHUTDOWN else kind.value
+        assert named_reason(Exit(kind)) == name
 
 
 @pytest.mark.parametrize("ready", [False, True])
@@ -109,7 +141,8 @@ def test_a_cancelled_from_elsewhere_is_a_mistake(ready: bool, grouped: bool) -> 
         stray = BaseExceptionGroup("two", [stray, cancelled()])
     end = classify(stray, of(ready=ready))
     assert end.kind is (ExitKind.CRASH if ready else ExitKind.START_FAILED)
-    assert end.cause is not None
+    assert isinstance(end.cause, RuntimeError)
+    assert str(end.cause) == "a Cancelled left the scope that it belongs to"
     assert end.cause.__cause__ is stray
     assert not end.fatal
 
@@ -147,5 +180,12 @@ def test_what_ends_the_process_is_found_among_several() -> None:
     assert leaf(BaseExceptionGroup("g", [BOOM, stop])) is stop
 
 
-def test_an_error_by_itself_is_its_own_leaf() -> None:
+def test_what_is_no_group_is_its_own_leaf() -> None:
     assert leaf(BOOM) is BOOM
+    stray = cancelled()
+    assert leaf(stray) is stray
+
+
+def test_a_group_of_nothing_but_cancelled_stands_for_itself() -> None:
+    group = BaseExceptionGroup("g", [cancelled(), cancelled()])
+    assert leaf(group) is group

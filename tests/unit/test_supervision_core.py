@@ -73,7 +73,7 @@ def started(actions: list[Action]) -> list[tuple[str, int]]:
 
 
 def test_an_empty_supervisor_is_up_at_once_and_ends_at_once() -> None:
-    core = Supervision(SupervisorSpec(), "root", lambda: 0.5, Lineage())
+    core = Supervision(SupervisorSpec(), "root", lambda: 0.5, Lineage(), observed=False)
     assert core.handle(Begin(), 0.0) == [Up()]
     assert core.handle(StopAsked(), 0.0) == [End(None)]
     assert core.handle(StopAsked(), 0.0) == []
@@ -81,7 +81,9 @@ def test_an_empty_supervisor_is_up_at_once_and_ends_at_once() -> None:
 
 def test_the_second_child_starts_when_the_first_is_ready() -> None:
     children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
-    core = Supervision(SupervisorSpec(children), "root", lambda: 0.5, Lineage())
+    core = Supervision(
+        SupervisorSpec(children), "root", lambda: 0.5, Lineage(), observed=False
+    )
     assert started(core.handle(Begin(), 0.0)) == [("a", 1)]
     assert started(core.handle(BecameReady("a", 1, None), 0.0)) == [("b", 1)]
 
@@ -124,19 +126,19 @@ def test_an_escalation_from_a_restarting_child_is_heard() -> None:
 def test_the_numbers_of_lives_go_on_in_a_later_life_of_the_supervisor() -> None:
     lineage = Lineage()
     spec = SupervisorSpec((ChildSpec("a", never_run),))
-    first = Supervision(spec, "root", lambda: 0.5, lineage)
+    first = Supervision(spec, "root", lambda: 0.5, lineage, observed=False)
     assert started(first.handle(Begin(), 0.0)) == [("a", 1)]
-    second = Supervision(spec, "root", lambda: 0.5, lineage)
+    second = Supervision(spec, "root", lambda: 0.5, lineage, observed=False)
     assert started(second.handle(Begin(), 0.0)) == [("a", 2)]
 
 
 def test_children_added_by_hand_are_forgotten_with_the_life_of_the_supervisor() -> None:
     lineage = Lineage()
     spec = SupervisorSpec((ChildSpec("a", never_run),))
-    first = Supervision(spec, "root", lambda: 0.5, lineage)
+    first = Supervision(spec, "root", lambda: 0.5, lineage, observed=False)
     first.handle(Begin(), 0.0)
     first.handle(Add(ChildSpec("b", never_run), Nobody()), 0.0)
-    Supervision(spec, "root", lambda: 0.5, lineage)
+    Supervision(spec, "root", lambda: 0.5, lineage, observed=False)
     assert list(lineage.below) == ["a"]
 
 
@@ -206,3 +208,56 @@ def test_a_child_is_asked_to_stop_once() -> None:
     core = running("a")
     assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
     assert core.handle(Terminate("a", Nobody()), 0.0) == []
+
+
+def test_a_first_life_that_begins_with_its_group_may_fail_like_a_later_one() -> None:
+    children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
+    spec = SupervisorSpec(
+        children, strategy=Strategy.ONE_FOR_ALL, revive=True, backoff=NO_BACKOFF
+    )
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    core.handle(Terminate("b", Nobody()), 0.0)
+    assert core.handle(BecameReady("a", 1, None), 0.0) == [Up()]
+    core.handle(Ended("a", 1, CRASH), 0.0)
+    assert started(core.handle(BecameReady("a", 2, None), 0.0)) == [("b", 1)]
+    core.handle(Ended("b", 1, Exit(ExitKind.START_FAILED, ValueError())), 0.0)
+    assert started(core.handle(Ended("a", 2, DOWN), 0.0)) == [("a", 3)]
+
+
+def test_a_child_started_by_hand_while_its_group_comes_down_goes_on() -> None:
+    core = running("a", "b", "c", strategy=Strategy.ONE_FOR_ALL)
+    core.handle(Terminate("a", Nobody()), 0.0)
+    core.handle(Ended("a", 1, DOWN), 0.0)
+    assert core.handle(Ended("c", 1, CRASH), 0.0) == [StopLife("b", 5.0)]
+    assert started(core.handle(StartAgain("a", Nobody()), 0.0)) == [("a", 2)]
+    assert core.handle(Ended("b", 1, DOWN), 0.0) == []
+    assert started(core.handle(BecameReady("a", 2, None), 0.0)) == [("b", 2)]
+
+
+def test_a_child_whose_turn_has_not_come_stays_pending_when_its_group_restarts() -> (
+    None
+):
+    children = tuple(ChildSpec(name, never_run) for name in "abc")
+    spec = SupervisorSpec(
+        children, strategy=Strategy.ONE_FOR_ALL, revive=True, backoff=NO_BACKOFF
+    )
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    core.handle(BecameReady("a", 1, None), 0.0)
+    core.handle(Ended("a", 1, CRASH), 0.0)
+    states = [status.state for status in core.children.statuses()]
+    assert states == [
+        ChildState.RESTARTING,
+        ChildState.STOPPING,
+        ChildState.PENDING,
+    ]
+
+
+def test_a_stop_that_is_asked_for_late_does_not_hide_why_the_supervisor_ends() -> None:
+    core = running("a", "b")
+    core.handle(Ended("a", 1, Exit(ExitKind.CRASH, Escalate())), 0.0)
+    assert core.handle(StopAsked(), 0.0) == []
+    (end,) = core.handle(Ended("b", 1, DOWN), 0.0)
+    assert isinstance(end, End)
+    assert isinstance(end.error, ChildEscalatedError)
