@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
 from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import ChildSpec, Kill, SupervisorSpec
-from understudy_protocols.supervision_records import ChildState
+from understudy_protocols.supervision_records import AdminError, ChildState
 
 SEEDS = range(10)
 
@@ -55,15 +57,22 @@ class Borrower(Behaviour[tuple[float, str], None]):
         ),
         max_size=15,
     ),
-    kills=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), max_size=4),
+    deeds=st.lists(
+        st.tuples(
+            st.floats(0, 10),
+            st.integers(0, 3),
+            st.sampled_from(["kill", "start", "cancel"]),
+        ),
+        max_size=6,
+    ),
 )
 def test_s149_s150_a_limit_holds_and_all_tokens_come_back(
     seed: int,
     total: int,
     work: list[tuple[int, tuple[float, str]]],
-    kills: list[tuple[float, int]],
+    deeds: list[tuple[float, int, str]],
 ) -> None:
-    """Over crashes, timeouts, kills and restarts of those who hold them."""
+    """Over crashes, timeouts, kills, restarts and cancels of those who hold them."""
 
     async def main() -> None:
         limiter = Limiter(total)
@@ -76,9 +85,21 @@ def test_s149_s150_a_limit_holds_and_all_tokens_come_back(
             for ref in refs
         ]
 
-        async def kill(at: float, number: int) -> None:
+        async def borrow(seconds: int) -> None:
+            with trio.move_on_after(seconds):
+                async with limiter.held(borrower="from outside"):
+                    assert len(limiter.holders) <= total
+                    await trio.sleep(2)
+
+        async def do(at: float, number: int, what: str) -> None:
             await trio.sleep(at)
-            await system.root.terminate_child(f"b{number}")
+            if what == "kill":
+                await system.root.terminate_child(f"b{number}")
+            elif what == "start":
+                with contextlib.suppress(AdminError):
+                    await system.root.restart_child(f"b{number}")
+            else:
+                await borrow(number)
 
         async with (
             ActorSystem(supervising(*children)) as system,
@@ -86,8 +107,8 @@ def test_s149_s150_a_limit_holds_and_all_tokens_come_back(
         ):
             for number, message in work:
                 refs[number].tell_nowait(message)
-            for at, number in kills:
-                nursery.start_soon(kill, at, number)
+            for deed in deeds:
+                nursery.start_soon(do, *deed)
         assert limiter.holders == limiter.waiting == ()
 
     run_seeded(main, seed=seed)
