@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from understudy.doors import door
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigFileError", "configured_models"]
 
-__getattr__ = door(
+__getattr__: Callable[[str], object] = door(
     __name__, {"ConfigFileError": "table", "configured_models": "models"}
 )
 

@@ -38,7 +38,7 @@ class AdaptiveLimit:
     def __init__(self, most: int, start: int | None = None) -> None:
         if isinstance(most, bool) or most < 1:
             raise ConfigError(f"max_concurrent is {most!r}; give a count from 1")
-        self.most = most
+        self.most: int = most
         self._limit = float(min(most, start or most))
         self._changed_at = float("-inf")
         self._recent: float | None = None

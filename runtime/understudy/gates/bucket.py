@@ -39,8 +39,8 @@ class Bucket:
                 f"a limit of {per_minute!r} a minute lets nothing through; "
                 "give a number above 0"
             )
-        self.per_minute = per_minute
-        self.reserved = 0.0
+        self.per_minute: float = per_minute
+        self.reserved: float = 0.0
         self._most = per_minute
         self._level = per_minute
         self._at = now

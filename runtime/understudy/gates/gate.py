@@ -101,11 +101,11 @@ class Ticket:
         began: float,
         probes: Mapping[Lock, int],
     ) -> None:
-        self.gate = gate
-        self.key = key
-        self.reserved = reserved
-        self.began = began
-        self.probes = probes
+        self.gate: Gate = gate
+        self.key: str = key
+        self.reserved: Reserved = reserved
+        self.began: float = began
+        self.probes: Mapping[Lock, int] = probes
 
 
 class Gate:
@@ -132,7 +132,7 @@ class Gate:
     ) -> None:
         self.name = name
         self.account = account
-        self.longest_wait = limits.longest_wait
+        self.longest_wait: float = limits.longest_wait
         self._locks = {
             Part.HOST: host,
             Part.KEY: key,

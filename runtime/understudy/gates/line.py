@@ -29,8 +29,8 @@ class Place:
     __slots__ = ("_woken", "need", "priority")
 
     def __init__(self, need: Need, priority: int) -> None:
-        self.need = need
-        self.priority = priority
+        self.need: Need = need
+        self.priority: int = priority
         self._woken = trio.Event()
 
     def wake(self) -> None:

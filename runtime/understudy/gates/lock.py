@@ -31,8 +31,8 @@ class Lock:
     __slots__ = ("breaker", "cause", "gates")
 
     def __init__(self, cause: Cause, breaker: Breaker | None = None) -> None:
-        self.breaker = breaker or Breaker()
-        self.cause = cause
+        self.breaker: Breaker = breaker or Breaker()
+        self.cause: Cause = cause
         self.gates: list[Watcher] = []
 
     @property

@@ -55,8 +55,8 @@ class Rates:
     def __init__(
         self, requests_per_minute: float, tokens_per_minute: float, now: float
     ) -> None:
-        self.requests = Bucket(requests_per_minute, now)
-        self.tokens = Bucket(tokens_per_minute, now)
+        self.requests: Bucket = Bucket(requests_per_minute, now)
+        self.tokens: Bucket = Bucket(tokens_per_minute, now)
 
     def ready_at(self, requests: int, tokens: int, now: float) -> float:
         """Return when both have room."""

@@ -6,6 +6,7 @@ these models, and none needs them all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from understudy.doors import door
@@ -47,7 +48,7 @@ _HOMES = {
 }
 
 
-__getattr__ = door(__name__, _HOMES)
+__getattr__: Callable[[str], object] = door(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

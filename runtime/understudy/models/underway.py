@@ -39,7 +39,7 @@ class Underway:
         self._hold = hold
         self._ticket = ticket
         self._over = False
-        self.used = attrs.evolve(hold.worst, estimated=True)
+        self.used: Usage = attrs.evolve(hold.worst, estimated=True)
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ The names below are loaded when they are first used, and the HTTP client with th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from understudy.doors import door
@@ -35,7 +36,7 @@ __all__ = [
     "responses_model",
 ]
 
-__getattr__ = door(
+__getattr__: Callable[[str], object] = door(
     __name__,
     {
         "Capabilities": "wire",

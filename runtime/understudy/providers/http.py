@@ -66,7 +66,7 @@ class Streaming:
 
     def __init__(self, answer: httpcore.Response, max_body: int) -> None:
         assert isinstance(answer.stream, AsyncIterable), "it came over an async pool"
-        self.status = answer.status
+        self.status: int = answer.status
         self.headers: Mapping[str, str] = _headers(answer)
         self._answer = answer
         self._pieces = aiter(answer.stream)
@@ -147,7 +147,7 @@ class Client:
         network: httpcore.AsyncNetworkBackend | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
-        self.base_url = checked(base_url.rstrip("/"))
+        self.base_url: str = checked(base_url.rstrip("/"))
         self._free = Limiter(connections, f"the connections to {self.base_url}")
         self._network = Network(network or _SOCKETS)
         self._max_body = max_body

@@ -66,8 +66,8 @@ class HttpModel(GatedModel):
         self.gate = gate
         self.fallbacks = fallbacks
         self.hedge_after = hedge_after
-        self.max_tokens = settings.max_tokens
-        self.context_window = settings.capabilities.context_window
+        self.max_tokens: int | None = settings.max_tokens
+        self.context_window: int | None = settings.capabilities.context_window
         self.client = client
         self.key = key
         self._codec = codec

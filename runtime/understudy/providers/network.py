@@ -33,8 +33,8 @@ class Exchange:
     __slots__ = ("fresh", "received")
 
     def __init__(self) -> None:
-        self.fresh = False
-        self.received = 0
+        self.fresh: bool = False
+        self.received: int = 0
 
 
 exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)

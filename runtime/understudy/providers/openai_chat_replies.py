@@ -110,8 +110,8 @@ class Growing:
     """
 
     def __init__(self, request: ModelRequest, settings: WireSettings) -> None:
-        self.begun = False
-        self.finish = ""
+        self.begun: bool = False
+        self.finish: str = ""
         self._request = request
         self._settings = settings
         self._id = ""

@@ -31,7 +31,7 @@ class Pieces:
     """
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size: int = 0
         self._pieces: list[str] = []
         self._half = ""
 
