@@ -335,6 +335,13 @@ def _translated(error: Exception, *, begun: bool) -> ModelError:
 def _root(error: BaseException) -> BaseException:
     """Return what brought *error* about: a refused certificate, say."""
     # The pool drops the causes of what it passes on, but not their contexts.
-    while (before := error.__cause__ or error.__context__) is not None:
+    while (before := error.__cause__ or error.__context__ or _first(error)) is not None:
         error = before
     return error
+
+
+def _first(error: BaseException) -> BaseException | None:
+    """Return the first of several errors, as of the addresses of one name."""
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
