@@ -80,7 +80,7 @@ class Chaos:
         self._book = book
         share = source.choice((0.2, 0.5, 0.8))
         self.enabled = frozenset(f for f in Fault if source.random() < share)
-        self._rate = source.choice((0.05, 0.2, 0.4))
+        self._rate = source.choice((0.05, 0.2, 0.5))
 
     def strikes(self, fault: Fault) -> bool:
         """Whether *fault* happens here and now."""

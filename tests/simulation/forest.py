@@ -76,13 +76,13 @@ class Forest:
 
     def _supervisor(self, path: str, depth: int) -> SupervisorSpec:
         draw = self._random
-        strategy = draw.choice((*_STATIC, Strategy.DYNAMIC))
+        strategy = draw.choice((*_STATIC, *_STATIC, Strategy.DYNAMIC))
         auto = draw.choice((*[AutoShutdown.NEVER] * 4, *AutoShutdown))
         children = list[ChildSpec]()
         if strategy is Strategy.DYNAMIC:
             children.append(self._terms(f"{path}/template", auto))
         else:
-            for _ in range(draw.choice((1, 2, 3, 4))):
+            for _ in range(draw.choice((1, 2, 3, 3, 4))):
                 self._count += 1
                 child = f"{path}/c{self._count}"
                 below = depth > 0 and draw.random() < 0.4

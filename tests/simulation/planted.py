@@ -6,6 +6,7 @@ Each is a way to get something wrong that is quiet: no exception, no odd type.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -30,8 +31,9 @@ from understudy_actors.ref import Ref
 from understudy_actors.reply import Reply
 from understudy_actors.restart_window import RestartWindow
 from understudy_actors.supervision import Supervision
-from understudy_actors.supervision_messages import Ended
+from understudy_actors.supervision_messages import Ended, Report
 from understudy_actors.supervisor_loop import SupervisorLoop
+from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import Exit, ExitKind, Kill, Restart
 from understudy_protocols.supervision_records import LifeState
 
@@ -368,3 +370,31 @@ def a_child_to_be_killed_at_once_is_asked_first(
 ) -> None:
     life.ask_to_stop()
     original(life)
+
+
+@planted(SupervisorLoop, "_stop_life")
+def a_child_is_given_time_to_stop_and_not_asked(
+    original: Fault, loop: SupervisorLoop, life: Incarnation, grace: float | Kill
+) -> None:
+    loop._bound(life, 0.0 if isinstance(grace, Kill) else grace)
+
+
+@planted(SupervisorLoop, "_tell_gone")
+def the_shell_tells_no_owner(original: Fault, loop: SupervisorLoop, _: Any) -> None:
+    return
+
+
+@planted(SupervisorLoop, "_report")
+def the_shell_reports_no_backoff(
+    original: Fault, loop: SupervisorLoop, report: Report
+) -> None:
+    if report.state is not LifeState.BACKING_OFF:
+        original(loop, report)
+
+
+@planted(supervision, "restart_delay")
+def a_backoff_depends_on_more_than_the_core_is_told(
+    original: Fault, backoff: Backoff, failures: int, draw: float
+) -> float:
+    delay: float = original(backoff, failures, draw)
+    return delay * random.random()

@@ -41,7 +41,7 @@ class Visitors:
         """Send them off; all of them leave soon once the stage is quiet."""
         for number in range(self._random.choice((1, 2, 3))):
             nursery.start_soon(self._visit, f"client {number}", self._client_acts)
-        for number in range(self._random.choice((0, 1, 2))):
+        for number in range(self._random.choice((0, 1, 1, 2))):
             nursery.start_soon(self._visit, f"admin {number}", self._admin_acts)
         nursery.start_soon(self._disturb)
 
