@@ -230,7 +230,8 @@ class Ledger:
         elif parcel.line is line:
             fine = parcel.where in (Where.HAND, Where.LIMBO, Where.ASIDE)
         else:  # left by a routee that is gone
-            fine = parcel.where is Where.QUEUED
+            # Or just moved in, which its sender has not seen yet.
+            fine = parcel.where in (Where.QUEUED, Where.SENDING)
             parcel.ordered, parcel.starts = False, 0
             self._book.count("rerouted")
         self._require(fine, f"put back while {parcel.where.name}", parcel)
