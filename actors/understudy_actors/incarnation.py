@@ -192,6 +192,15 @@ class Incarnation:
         stopped = self._asked or self.cut_kind is not None
         return stopped and self.kind is ChildKind.WORKER
 
+    @property
+    def can_be_stuck(self) -> bool:
+        """Whether it may be left behind if it does not end when it is cut.
+
+        A supervisor may not: what it does then is bounded.  Nor a child that
+        has not begun, however late it is: it ends at its first step.
+        """
+        return self.kind is ChildKind.WORKER and self.task is not None
+
     def stack(self) -> str:
         """Return where the child's task stands, innermost last."""
         assert self.task is not None, "a task that has not begun cannot be stuck"

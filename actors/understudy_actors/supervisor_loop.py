@@ -254,16 +254,13 @@ class SupervisorLoop:
             self._timers.arm(life, self._now + timeout)
 
     def _over_time(self, life: Incarnation) -> None:
-        """First cut it; if that did not end it, leave it behind.
-
-        A supervisor is never left behind: what it does when it is cut is bounded.
-        """
+        """First cut it; if that did not end it, leave it behind."""
         life.cut()
         # Counted from the cut itself, which may have come from elsewhere.
         stuck_at = life.cut_at + self.system.kill_timeout
         if self._now < stuck_at:
             self._timers.arm(life, stuck_at)
-        elif life.kind is ChildKind.WORKER:
+        elif life.can_be_stuck:
             self._inbox.append(self._left_behind(life))
 
     def _left_behind(self, life: Incarnation) -> Ended:
@@ -285,7 +282,7 @@ class SupervisorLoop:
                 await self._park()
         self._sweep()  # an end may have come in together with the deadline
         for life in self._lives.values():
-            if life.kind is ChildKind.WORKER:
+            if life.can_be_stuck:
                 self._inbox.append(self._left_behind(life))
         with trio.CancelScope(shield=True):
             while self._sweep():

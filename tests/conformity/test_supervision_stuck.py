@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
+import trio.testing
 from tree_probe import SEEDS, Probe, run, supervising
 
 from understudy_actors.supervisor import supervisor_child
 from understudy_protocols.supervision import ChildSpec, ExitKind, Life, Start
-from understudy_protocols.supervision_records import LifeState
+from understudy_protocols.supervision_records import AdminError, ChildState, LifeState
 
 
 async def shields(life: Life) -> None:
@@ -180,3 +183,39 @@ def test_s085_a_start_over_its_time_that_is_called_off_keeps_its_time_to_end(
         assert not [event for event in probe.events if event.detail]
 
     run(main, seed)
+
+
+def test_s085_a_child_that_has_not_begun_is_not_stuck_however_late_it_is() -> None:
+    late = list[float]()
+
+    async def main() -> None:
+        probe = Probe()
+
+        async def start() -> None:
+            with contextlib.suppress(AdminError):  # it is stopped before it is up
+                await system.root.start_child(probe.child("B"))
+
+        async def stop() -> None:
+            if system.root.count().specs == 2:
+                await system.root.terminate_child("B")
+
+        async def stall() -> None:
+            """Stand still, as a program does that is put to sleep."""
+            states = [child.state for child in system.root.children()]
+            if states[1:] == [ChildState.STOPPING] and "init B" not in probe.log:
+                late.append(trio.current_time())
+                clock = trio.lowlevel.current_clock()
+                assert isinstance(clock, trio.testing.MockClock)
+                clock.jump(60.0)
+
+        async with probe.system([probe.child("A")]) as system:
+            async with trio.open_nursery() as nursery:
+                for task in (start, stop, stall):
+                    nursery.start_soon(task)
+            assert probe.number("A") == 1
+        assert probe.log[-1] == "stop A", "nothing broke the supervisor"
+        assert not [event for event in probe.events if event.detail]
+
+    for seed in range(100):
+        run(main, seed)
+    assert len(late) > 5, "it came to this"

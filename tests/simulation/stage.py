@@ -104,7 +104,7 @@ class Stage:
 
     async def pause(self) -> None:
         """Let others run, sometimes: one checkpoint more than the code has."""
-        if self.random.random() < self._switches:
+        if not self.quiet and self.random.random() < self._switches:
             await trio.lowlevel.checkpoint()
 
     async def sleep(self, *choices: float) -> None:
