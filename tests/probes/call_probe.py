@@ -191,11 +191,10 @@ class Left:
     requests: float
     tokens: float
     slots: int
-    pool_requests: int
     busy: int
 
 
-NOTHING = Left(0, 0, 0, 0, 0, 0, 0)
+NOTHING = Left(0, 0, 0, 0, 0, 0)
 
 
 def left(through: Gate, to: Client) -> Left:
@@ -208,6 +207,5 @@ def left(through: Gate, to: Client) -> Left:
         requests=0 if rates is None else rates.requests.reserved,
         tokens=0 if rates is None else rates.tokens.reserved,
         slots=len(to._free.holders) + len(to._free.waiting),
-        pool_requests=0 if pool is None else len(pool._requests),
         busy=sum(not one.is_idle() for one in connections),
     )

@@ -349,3 +349,53 @@ def test_connecting_has_a_bound_of_its_own() -> None:
             assert left(gate(), to) == NOTHING_LEFT
 
     in_memory(main, slow)
+
+
+def test_the_connection_used_last_is_taken_first_and_closed_ones_are_let_go() -> None:
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network) as to:
+            async with trio.open_nursery() as nursery:
+                for number in range(5):
+                    nursery.start_soon(model(to).complete, request(number))
+            assert len(network.streams) == 5
+            used = set[int]()
+            for number in range(5, 10):
+                await model(to).complete(request(number))
+                used.add(network.server.seen[-1].connection)
+            assert len(used) == 1
+            network.server.close_idle()
+            await trio.sleep(1)
+            await model(to).complete(request(10))
+            assert to._pool is not None
+            assert len(to._pool.connections) == len(network.streams) == 1
+
+    in_memory(main, lambda seen: Answer(delay=0.1))
+
+
+def test_to_find_a_connection_costs_the_same_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = list[str]()
+
+    class Counting(httpcore.AsyncHTTPConnection):
+        def has_expired(self) -> bool:
+            looks.append("expired?")
+            return super().has_expired()
+
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network, connections=50) as to:
+            assert to._pool is not None
+            network_of = to._network
+
+            def counting(origin: httpcore.Origin) -> Counting:
+                return Counting(origin, network_backend=network_of)
+
+            monkeypatch.setattr(to._pool._pool, "create_connection", counting)
+            async with trio.open_nursery() as nursery:
+                for number in range(50):
+                    nursery.start_soon(model(to).complete, request(number))
+            looks.clear()
+            await model(to).complete(request(50))
+            assert len(looks) <= 2
+
+    in_memory(main, lambda seen: Answer(delay=0.1))

@@ -4,14 +4,14 @@ It retries nothing but a request that met a connection which the server had
 closed before: the connection had been used before, nothing came back over it,
 and that was known at once.
 
-It stands on httpcore, the pool of connections within httpx, and passes by
+It stands on httpcore, which makes the connections within httpx, and passes by
 `httpx.AsyncClient`: that keeps the cookies of one key for the next, does not say
 whether an answer had begun, and leaves the generators that it reads through to
 the garbage collector.
 
-No more requests are under way than this client counts, so none ever waits within
-the pool: the pool loses a connection for good when a request is cancelled that
-waits for one.
+No more requests are under way than this client counts, and each has a connection
+to itself: httpcore's own pool, which is passed by too, loses one for good when a
+request is cancelled that waits for it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import httpcore
 import trio
 
 from understudy.providers.addresses import checked, pool, target
+from understudy.providers.connections import Connections
 from understudy.providers.content_coding import ASKED_FOR, Decoder
 from understudy.providers.network import Exchange, Network, exchange
 from understudy.providers.wire import WireRequest
@@ -151,7 +152,7 @@ class Client:
         self._free = Limiter(connections, f"the connections to {self.base_url}")
         self._network = Network(network or _SOCKETS)
         self._max_body = max_body
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._pool: Connections | None = None
         self._inside = 0
 
     def widen(self, connections: int) -> None:
@@ -173,7 +174,7 @@ class Client:
         await trio.lowlevel.checkpoint()
         self._inside += 1
         if self._pool is None:
-            self._pool = pool(self.base_url, self._network)
+            self._pool = Connections(pool(self.base_url, self._network))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -214,7 +215,7 @@ class Client:
             met, began = Exchange(), trio.current_time()
             token = exchange.set(met)
             try:
-                answer = await self._pool.handle_async_request(asked)
+                answer = await self._pool.send(asked)
                 if met.received > 0:
                     return answer
                 # It was there before the request: the rest of another answer,
