@@ -17,6 +17,8 @@ from benchmarks.imports import IMPORT
 from benchmarks.leftovers import LEFTOVERS
 from benchmarks.mailboxes import MAILBOX
 from benchmarks.many_runs import RUNS_1000, RUNS_10000
+from benchmarks.model_footprint import MODEL_MEMORY
+from benchmarks.models import REQUEST_ROWS, STREAM_ROW
 
 ROWS: Final = {
     row.name: row
@@ -42,5 +44,8 @@ ROWS: Final = {
         VERY_MANY_ROW,
         FOOTPRINT,
         ENDURANCE,
+        *REQUEST_ROWS,
+        STREAM_ROW,
+        MODEL_MEMORY,
     )
 }
