@@ -24,7 +24,7 @@ from understudy.engine.admission import Door
 from understudy.engine.dependencies import Dependencies
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
-from understudy.engine.model_services import models_children, models_of
+from understudy.engine.model_services import begin_models, models_children, models_of
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Answerable, Run
 from understudy.handle import RunHandle
@@ -345,6 +345,7 @@ class Runtime(Generic[D]):
 
     async def __aenter__(self) -> Self:
         self._flow.enter_system()
+        begin_models(self.models)
         await self._system.__aenter__()
         self._door.shut = None
         return self

@@ -16,12 +16,43 @@ from understudy.gates.line import Need
 from understudy.gates.lock import Lock
 from understudy.gates.rates import Said
 from understudy.gates.retry_budget import RetryBudget
+from understudy.gates.verdict import Part
 from understudy.testing import run_seeded
 from understudy_protocols.failures import Cause, ModelError
 
 ONE = Need(10)
 FOREVER = math.inf
 seeded = pytest.mark.parametrize("seed", range(6))
+
+
+def test_what_shut_a_gate_in_one_run_of_trio_is_forgotten_in_the_next() -> None:
+    one = free(Limits(requests_per_minute=1))
+    other = Gate(
+        "other",
+        Limits(),
+        host=Lock(Cause.TRANSPORT),
+        key=one._locks[Part.KEY],
+        account=one.account,
+    )
+
+    async def first() -> None:
+        one.begin(first)
+        await trio.sleep(1_000)
+        one.failed(await enter(one), Cause.AUTH, None, 10)
+        # Within one run nothing is forgotten.
+        one.begin(first)
+        other.begin(first)
+        assert (await refused(other, 1)).cause is Cause.AUTH
+
+    async def second() -> None:
+        one.begin(second)
+        one.succeeded(await enter(one, latest=0.0), 10)
+        assert (await refused(one, 1)).cause is Cause.RATE_LIMIT
+        other.begin(second)
+        other.succeeded(await enter(other, latest=0.0), 10)
+
+    run(first)
+    run(second)
 
 
 def run(test: Callable[[], Awaitable[None]], seed: int = 0, defer: float = 0.0) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
+import trio
 
 from understudy.models.gated import GatedModel, services_of
 from understudy_actors.supervisor import supervisor_child
@@ -35,6 +36,14 @@ def models_of(given: Mapping[str, Model] | str | Path | None) -> Mapping[str, Mo
                     f"such model in this runtime, but {', '.join(map(repr, models))}"
                 )
     return models
+
+
+def begin_models(models: Mapping[str, Model]) -> None:
+    """Let what stands before *models* know that this run of trio may be a new one."""
+    life = trio.lowlevel.current_root_task()
+    for model in models.values():
+        if isinstance(model, GatedModel):
+            model.gate.begin(life)
 
 
 def models_children(models: Mapping[str, Model]) -> tuple[ChildSpec, ...]:

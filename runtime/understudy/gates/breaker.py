@@ -123,6 +123,12 @@ class Breaker:
         self._probe = None
         return True
 
+    def reset(self) -> None:
+        """Forget everything, and be closed."""
+        self._row = self._opened = 0
+        self._until = -math.inf
+        self._probe = None
+
     def open_until(self, when: float) -> None:
         """Let nothing through before *when*; then one probe."""
         self._opened = max(self._opened, 1)

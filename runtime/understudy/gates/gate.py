@@ -142,8 +142,25 @@ class Gate:
         for lock in self._locks.values():
             lock.gates.append(self)
         self._now = now
-        self._adaptive = AdaptiveLimit(limits.max_concurrent)
         self._limits = limits
+        self._life: object = None
+        self._start_afresh()
+
+    def begin(self, life: object) -> None:
+        """Forget what was before *life*, unless it was known already.
+
+        Args:
+          life: as long as it is the same, so is the clock.  Each run of trio has
+            one of its own: what was to last a second might last for days.
+        """
+        if self._life is not life:
+            self._life = life
+            self._start_afresh()
+        for lock in self._locks.values():
+            lock.begin(life)
+
+    def _start_afresh(self) -> None:
+        self._adaptive = AdaptiveLimit(self._limits.max_concurrent)
         self._made: Rates | None = None
         self._line = Line()
         self._under_way: dict[Ticket, None] = {}

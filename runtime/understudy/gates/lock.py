@@ -28,12 +28,19 @@ class Lock:
       gates: all that are behind it.
     """
 
-    __slots__ = ("breaker", "cause", "gates")
+    __slots__ = ("_life", "breaker", "cause", "gates")
 
     def __init__(self, cause: Cause, breaker: Breaker | None = None) -> None:
         self.breaker: Breaker = breaker or Breaker()
         self.cause: Cause = cause
         self.gates: list[Watcher] = []
+        self._life: object = None
+
+    def begin(self, life: object) -> None:
+        """Forget what was before *life*; see `Gate.begin`."""
+        if self._life is not life:
+            self._life = life
+            self.breaker.reset()
 
     @property
     def why(self) -> str:
