@@ -268,6 +268,17 @@ def test_usage_may_be_said_with_the_first_event_or_with_the_last(
     assert replied(ANTHROPIC, named_stream(events)).usage == Usage(1, 91, 20, 60)
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_what_was_thought_may_be_said_with_either(late: bool) -> None:
+    details = {"output_tokens_details": {"thinking_tokens": 3}}
+    first = {"input_tokens": 9, "output_tokens": 1, **({} if late else details)}
+    last = {"output_tokens": 7, **(details if late else {})}
+    message: Json = {"content": [], "usage": first}
+    begun: Json = {"type": "message_start", "message": message}
+    reply = replied(ANTHROPIC, named_stream([begun, stops(usage=last), END]))
+    assert reply.usage == Usage(1, 9, 7, reasoning_tokens=3)
+
+
 def test_usage_that_is_never_said_is_the_most_it_can_be() -> None:
     silent: list[Json] = [start(), *HELLO[1:8], stops(usage=None), END]
     reply = replied(ANTHROPIC, named_stream(silent))
