@@ -206,7 +206,16 @@ def test_of_a_failure_with_slow_words_what_comes_in_good_time_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "api.example.com", "ftp://a", "http://", "http://a:port"]
+    "address",
+    [
+        "",
+        "api.example.com",
+        "ftp://a",
+        "http://",
+        "http://a:port",
+        "https://a/v1?key=1",
+        "https://a/#x",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="is no address"):

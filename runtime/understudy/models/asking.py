@@ -224,7 +224,7 @@ class Asking:
         self, model: Model, request: ModelRequest, underway: Underway
     ) -> ModelReply:
         if self._shown:
-            reply = await self._streamed(model, request)
+            reply = await self._streamed(model, request, underway)
         elif isinstance(model, GatedModel) and model.hedge_after is not None:
             return await self._hedge.reply(model, request, underway, model.hedge_after)
         else:
@@ -232,13 +232,15 @@ class Asking:
         underway.answered(reply)
         return reply
 
-    async def _streamed(self, model: Model, request: ModelRequest) -> ModelReply:
+    async def _streamed(
+        self, model: Model, request: ModelRequest, underway: Underway
+    ) -> ModelReply:
         events = model.stream(request)
         try:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.reply
-                await self._show(event)
+                await self._show(event, underway)
         finally:
             # Left in the middle, a generator would close its socket some day.
             close = getattr(events, "aclose", None)
@@ -251,17 +253,26 @@ class Asking:
             partial="".join(self._text),
         )
 
-    async def _show(self, event: StreamEvent) -> None:
+    async def _show(self, event: StreamEvent, underway: Underway) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
             self._pieces += 1
             self._void = True
             reasoning = isinstance(event, ReasoningDelta)
             if not reasoning:
                 self._text.append(event.text)
-            before = self._scope.now()
-            await self._scope.show(ModelDelta(self._pieces, event.text, reasoning))
-            # A slow reader is not the model's fault.
-            self._bound.deadline += self._scope.now() - before
+            delta = ModelDelta(self._pieces, event.text, reasoning)
+            await self._shown_slowly(delta, underway)
+
+    async def _shown_slowly(self, delta: ModelDelta, underway: Underway) -> None:
+        """Show a piece; the time that its readers take is not the model's."""
+        bound, before = self._bound, self._scope.now()
+        left, bound.deadline = bound.deadline - before, math.inf
+        try:
+            await self._scope.show(delta)
+        finally:
+            now = self._scope.now()
+            bound.deadline = now + left
+            underway.stood_still(now - before)
 
     async def _restarted(self, reason: str) -> None:
         """Say so if pieces were shown that are void now."""
@@ -280,6 +291,7 @@ class Asking:
         scope.failed_in_place(failure, started, failed.usage)
         gate = model.gate if isinstance(model, GatedModel) else None
         retries = None if gate is None else gate.account.retries
+        other = self._another(request)
         follows = next_try(
             scope.retry,
             scope.number,
@@ -288,7 +300,7 @@ class Asking:
             time_left=scope.time_left,
             longest_wait=math.inf if gate is None else gate.longest_wait,
             retries_left=retries is None or retries.left >= 1,
-            another=self._another(request) is not None,
+            another=other is not None,
         )
         if not isinstance(follows, Again | Instead):
             scope.final(error)
@@ -296,7 +308,8 @@ class Asking:
         scope.number += 1
         await self._restarted(failure.cause.value)
         if isinstance(follows, Instead):
-            self._turn_to_another(request)
+            assert other is not None, "it follows only if there is another"
+            self._turn_to(other)
             return
         self._again = True
         if retries is not None:
@@ -308,8 +321,9 @@ class Asking:
         self, request: ModelRequest, error: StepError, started: float
     ) -> None:
         """Turn to another model for a request that was not sent, or raise *error*."""
-        if self._another(request) is not None:
-            self._turn_to_another(request)
+        other = self._another(request)
+        if other is not None:
+            self._turn_to(other)
             return
         failure = Failure.from_error(error, where=self._chain[0].name)
         self._scope.failed_in_place(failure, started, NO_USAGE)
@@ -331,9 +345,7 @@ class Asking:
                 return place
         return None
 
-    def _turn_to_another(self, request: ModelRequest) -> None:
-        place = self._another(request)
-        assert place is not None, "the caller has seen that there is one"
+    def _turn_to(self, place: int) -> None:
         del self._chain[:place]
         self._again = False
 

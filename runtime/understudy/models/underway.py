@@ -67,6 +67,11 @@ class Underway:
                 self._ticket, error.cause, error.retry_after, tokens
             )
 
+    def stood_still(self, seconds: float) -> None:
+        """Take note that so much of its time was not the model's."""
+        if self._ticket is not None:
+            self._ticket.began += seconds
+
     def _ends(self, used: Usage) -> bool:
         """Settle what was put aside; False if that was done already."""
         if self._over:

@@ -26,7 +26,9 @@ def checked(base_url: str) -> str:
     """
     try:
         url = httpx.URL(base_url)
-        usable = url.scheme in ("http", "https") and bool(url.host)
+        # A path is put behind it.
+        bare = not url.query and not url.fragment
+        usable = url.scheme in ("http", "https") and bool(url.host) and bare
     except httpx.InvalidURL:
         usable = False
     else:
