@@ -214,7 +214,9 @@ class _Client:
 
     def late(self) -> Expected:
         """The request's own time is over."""
-        return Expected(Cause.TIMEOUT, self._partial(self._plain() or b""))
+        # Of a failure nothing was shown, even if its words look like an answer.
+        text = "" if self._failed else self._partial(self._plain() or b"")
+        return Expected(Cause.TIMEOUT, text)
 
     def status_alone(self) -> Expected:
         """The status has said enough."""
