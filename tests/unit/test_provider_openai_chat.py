@@ -443,8 +443,8 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
     for able, written in ((Capabilities(), 20), (Capabilities(reasoning=True), 20)):
         reply = CHAT.decode(body, request, settings(able))
         assert reply.usage.output_tokens == written
-    able = settings(Capabilities(max_output=7))
-    assert CHAT.decode(body, REQUEST, able).usage.output_tokens == 7
+    seven = settings(Capabilities(max_output=7))
+    assert CHAT.decode(body, REQUEST, seven).usage.output_tokens == 7
     short = in_bytes(answer({"content": "x"}, usage=None))
     thinking = CHAT.decode(short, request, settings(Capabilities(reasoning=True)))
     assert thinking.usage.output_tokens == 20
