@@ -331,6 +331,26 @@ class CodecError(UnderstudyError):
     """Bytes that do not decode to what they should be."""
 
 
+class JournalError(UnderstudyError):
+    """The journal cannot be used: it says where it is, what is wrong, what to do."""
+
+
+class JournalCorruptError(JournalError):
+    """The journal holds something that was not written there like this."""
+
+
+class JournalBusyError(JournalError):
+    """Another process executes the runs of this journal."""
+
+
+class JournalStaleError(JournalError):
+    """Another process has taken the journal over; nothing more is written here."""
+
+
+class JournalWriteError(JournalError):
+    """The journal could not be written now; nothing of it was."""
+
+
 class EscalationError(UnderstudyError):
     """A supervisor gave up on its subtree."""
 

@@ -1,0 +1,1 @@
+"""Where runs are written down, so that they outlive their process."""
