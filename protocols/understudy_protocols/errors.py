@@ -351,6 +351,29 @@ class JournalWriteError(JournalError):
     """The journal could not be written now; nothing of it was."""
 
 
+class RunSuspendedError(UnderstudyError):
+    """A runtime stopped before a run was over; its journal has it, and it goes on later."""
+
+
+class RunHeldError(RunSuspendedError):
+    """A run does not go on until somebody decides.
+
+    Attributes:
+      run_id: which.
+      reason: ``unknown_outcome``, ``poisoned`` or ``changed_code``.
+      detail: what stands in the way, in a sentence.
+    """
+
+    def __init__(self, run_id: str, reason: str, detail: str) -> None:
+        super().__init__(run_id, reason, detail)
+        self.run_id = run_id
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"run {self.run_id!r} is held ({self.reason}): {self.detail}"
+
+
 class EscalationError(UnderstudyError):
     """A supervisor gave up on its subtree."""
 

@@ -26,7 +26,7 @@ class StoredRun(msgspec.Struct, frozen=True):
       status: where it stands.
       created_at: when it was accepted; microseconds since 1970.
       changed_at: when its status last changed; microseconds since 1970.
-      recoveries: how often in a row a process has died while it ran; a count.
+      recoveries: how often a process has died while it ran; a count.
     """
 
     row: int

@@ -5,6 +5,8 @@ The arithmetic is `BudgetLedger`'s, which is pure; here is only who holds it.
 
 from __future__ import annotations
 
+import attrs
+
 from understudy_protocols.budget import Budget, BudgetLedger, Reservation
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.usage import Usage
@@ -59,6 +61,11 @@ class RunBudget:
         """Whether tokens have a cap here or above."""
         here = self.ledger.budget.tokens is not None
         return here or (self.parent is not None and self.parent.tokens_capped)
+
+    def spent_before(self, usage: Usage) -> None:
+        """Count what was spent before this process took over; not in those above."""
+        spent = self.ledger.spent + usage
+        self.ledger = attrs.evolve(self.ledger, spent=spent)
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in this account and all above, or in none.

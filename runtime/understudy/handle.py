@@ -45,8 +45,14 @@ class RunHandle(Generic[Out_co]):
         Always a checkpoint.
 
         Cancellation: the run goes on.
+        Raises:
+          RunSuspendedError: the runtime stopped before the run was over, and its
+            journal has it.
+          RunHeldError: it does not go on until somebody decides.
         """
         await self._run.on_end.wait()
+        if self._run.suspended is not None:
+            raise self._run.suspended
         if self._result is None:
             self._result = RunResult(self._run)
         return self._result

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar, cast
 import attrs
 import msgspec
 
-from understudy.engine.strand import Run, StepEntry
+from understudy.engine.places import StepEntry
+from understudy.engine.strand import Run
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus

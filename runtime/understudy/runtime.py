@@ -24,10 +24,12 @@ from understudy.engine.admission import Door
 from understudy.engine.dependencies import Dependencies
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
+from understudy.engine.keeping import keeping
 from understudy.engine.model_services import begin_models, models_children, models_of
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Answerable, Run
 from understudy.handle import RunHandle
+from understudy.journal.recorder import Durability
 from understudy.many import ManyRuns
 from understudy.result import RunResult
 from understudy.watching import Audience, EventStream, RunStream
@@ -39,8 +41,9 @@ from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
 from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
-from understudy_protocols.errors import ConfigError, SetupError
+from understudy_protocols.errors import ConfigError, RunSuspendedError, SetupError
 from understudy_protocols.failures import Cause, Failure
+from understudy_protocols.journal import Store
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.supervision import (
     ChildSpec,
@@ -89,6 +92,14 @@ class Runtime(Generic[D]):
       seed: of the runtime's random source; a fresh one if not given.
       on_supervision: called with each event of the supervision tree.
       utcnow: the wall clock, for `created_at` and `expires_at`.
+      journal: where runs are written down; a file, or a store.  Then a run that
+        was accepted goes on after a crash, in the next runtime with this journal,
+        and leaving the block suspends what is not over instead of cancelling it.
+      durability: ``"step"``: a run goes on when what a step gave is safe.
+        ``"async"``: it goes on at once, and what finished in the last moments
+        before a crash is done again.
+      resume: whether runs that an earlier process left go on by themselves, or
+        each when its `run_id` is submitted again.
 
     Raises:
       WorkflowError: a workflow cannot run as it is written.
@@ -108,6 +119,9 @@ class Runtime(Generic[D]):
         seed: int | None = None,
         on_supervision: Callable[[SupervisionEvent], None] | None = None,
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
+        journal: Store | str | Path | None = None,
+        durability: Durability = "step",
+        resume: Literal["auto", "manual"] = "auto",
     ) -> None:
         if not workflows:
             raise ConfigError("a Runtime needs one workflow or more to host")
@@ -131,16 +145,19 @@ class Runtime(Generic[D]):
             if id(workflow) not in self._hosted:
                 self._hosted[id(workflow)] = self._host(workflow, max_runs)
         self._dependencies.check(self._hosted.values())
+        self._budget = RunBudget(checked_budget(budget))
+        self._keeping = keeping(journal, durability, self._flow, self._budget, utcnow)
+        self._resumes = resume == "auto"
         self._system = ActorSystem(
             self._root_spec(watchdog),
             random=self._random,
             on_event=self._watch_tree,
             kill_timeout=kill_timeout,
         )
-        self._budget = RunBudget(checked_budget(budget))
         self._reception = Reception(
             self._flow, self._door, self._budget, self._system.new_id, utcnow
         )
+        self._reception.durable = None if self._keeping is None else self._keeping.runs
 
     # --- running -----------------------------------------------------------
 
@@ -221,6 +238,8 @@ class Runtime(Generic[D]):
             Terms(run_id, deadline, expires_at, budget, priority, tenant, metadata),
         )
         await trio.lowlevel.checkpoint()
+        if run.journal is not None:
+            await run.journal.safe.wait()
         return RunHandle(run, self._cancel)
 
     def run_many(
@@ -346,9 +365,28 @@ class Runtime(Generic[D]):
     async def __aenter__(self) -> Self:
         self._flow.enter_system()
         begin_models(self.models)
-        await self._system.__aenter__()
+        if self._keeping is not None:
+            self._keeping.open(self._by_name())
+        try:
+            await self._system.__aenter__()
+        except BaseException:
+            if self._keeping is not None:
+                self._keeping.close()
+            raise
         self._door.shut = None
+        if self._resumes:
+            self._resume_all()
         return self
+
+    def _resume_all(self) -> None:
+        """Let all runs go on that an earlier process left."""
+        if self._keeping is None:
+            return
+        hosted = self._by_name()
+        for stored in self._keeping.runs.unfinished():
+            one = hosted.get(stored.workflow)
+            if one is not None and stored.status is not RunStatus.HELD:
+                self._reception.resume(stored, one)
 
     async def __aexit__(
         self,
@@ -366,13 +404,15 @@ class Runtime(Generic[D]):
             except BaseException as raised:  # noqa: BLE001 - raised again below
                 error = raised
         for run in self._door.unfinished():
-            self._cancel(run)
+            self._leave(run)
         kind = None if error is None else type(error)
         try:
             trace = None if error is None else error.__traceback__
             await self._system.__aexit__(kind, error, trace)
         finally:
             self._bury()
+            if self._keeping is not None:
+                self._keeping.close()
         if error is not None and error is not exc:
             raise error
         return False
@@ -400,6 +440,7 @@ class Runtime(Generic[D]):
     def _root_spec(self, watchdog: Watchdog) -> SupervisorSpec:
         children = [
             ChildSpec("watchdog", watchdog.run),
+            *(() if self._keeping is None else self._keeping.children()),
             *self._dependencies.children(),
             *models_children(self.models),
         ]
@@ -452,7 +493,9 @@ class Runtime(Generic[D]):
         """The root gave up: nothing runs any more, and nobody else would say so."""
         self._door.shut = "it has failed"
         for run in self._door.unfinished():
-            if cause is None or isinstance(cause, Exception):
+            if run.journal is not None:
+                self._leave(run)
+            elif cause is None or isinstance(cause, Exception):
                 self._flow.finish(run, RunStatus.FAILED, failure=_down(cause))
             else:
                 self._cancel(run)  # what ends the process is no failure of ours
@@ -469,6 +512,26 @@ class Runtime(Generic[D]):
             RunStatus.CANCELLED,
             failure=Failure.of(Cause.CANCELLED, "the run was cancelled"),
         )
+
+    def _leave(self, run: Run) -> None:
+        """Cancel a run at the end; with a journal, let it go on in the next runtime."""
+        journal = run.journal
+        if journal is None or run.status.terminal:
+            self._cancel(run)
+            return
+        status = run.status
+        if status is RunStatus.RUNNING:
+            # Whoever finds it need not think that a process has died over it.
+            status = RunStatus.QUEUED
+            journal.status(status)
+        why = RunSuspendedError(
+            f"run {run.id!r} is not over, and the runtime has stopped; "
+            "its journal has it, and the next runtime goes on with it"
+        )
+        self._flow.suspend(run, why, status)
+
+    def _by_name(self) -> dict[str, Hosted]:
+        return {hosted.name: hosted for hosted in self._hosted.values()}
 
     def _live(self, run_id: str) -> Run:
         try:
@@ -491,7 +554,10 @@ class Runtime(Generic[D]):
     def _bury(self) -> None:
         """End what the actors did not live to end."""
         for run in self._door.unfinished():
-            self._flow.finish(run, RunStatus.FAILED, failure=_down(None))
+            if run.journal is None:
+                self._flow.finish(run, RunStatus.FAILED, failure=_down(None))
+            else:
+                self._leave(run)
             if not run.on_end.is_set():
                 self._settled(run)
         self._audience.disperse()

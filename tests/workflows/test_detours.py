@@ -305,7 +305,7 @@ def test_what_until_raises_is_the_failure_of_the_run() -> None:
     assert (failure.where, failure.error_type) == ("repeat: until", "LookupError")
 
 
-@pytest.mark.parametrize("shape", ["until", "accept", "over", "input", "when"])
+@pytest.mark.parametrize("shape", ["until", "accept", "over", "input", "when", "yes"])
 def test_a_run_that_is_cancelled_by_a_question_goes_nowhere_from_there(
     shape: str,
 ) -> None:
@@ -331,6 +331,7 @@ def test_a_run_that_is_cancelled_by_a_question_goes_nowhere_from_there(
             "over": each(gives("x", notes=after), over=items),
             "input": child(gives("x", notes=after), input=items),
             "when": gives("x", notes=after, when=ask),
+            "yes": gives("x", notes=after, when=lambda _: not ask(None)),
         }[shape]
         workflow = sequence(first, more, more.named("again"))
         async with Runtime(workflow) as runtime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from understudy.engine.pauses import OpenPause
 from understudy.engine.strand import Run
@@ -20,8 +20,6 @@ class Door:
 
     Attributes:
       live: all runs that are not over, by id, those that wait included.
-      beginnings: what sets each of them going, and so of which workflow it is;
-        by the run's id.
       shut: why no run is let in now; None if the door is open.
     """
 
@@ -29,7 +27,6 @@ class Door:
         self.max_runs = max_runs
         self.max_waiting = max_waiting
         self.live: dict[str, Run] = {}
-        self.beginnings: dict[str, Callable[[Run], None] | None] = {}
         self.shut: str | None = "it has not been started"
         self._inside = 0
         self._line: WaitingLine[Run] = WaitingLine()
@@ -46,13 +43,22 @@ class Door:
           AdmissionError: the door is shut, or the line is full.
         """
         self.check_open()
+        self._check_room()
+        self._let_in(run)
+
+    def enter_again(self, run: Run) -> None:
+        """Let a run that was accepted before begin, or wait in line, however long."""
+        self._let_in(run)
+
+    def _check_room(self) -> None:
         if self._inside >= self.max_runs and len(self._line) >= self.max_waiting:
             raise AdmissionError(
                 f"{self._inside} runs are under way and {len(self._line)} wait",
                 self.max_waiting,
             )
+
+    def _let_in(self, run: Run) -> None:
         self.live[run.id] = run
-        self.beginnings[run.id] = run.begin
         if self._inside < self.max_runs:
             self._begin(run)
         else:
@@ -66,7 +72,6 @@ class Door:
     def leave(self, run: Run) -> None:
         """Take note that *run* is over, and let the next one begin."""
         del self.live[run.id]
-        del self.beginnings[run.id]
         if run.begin is not None:
             self._line.remove(run, run.priority, run.tenant)
             run.begin = None

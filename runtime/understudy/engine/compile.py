@@ -133,8 +133,8 @@ class _Compiler:
             case Child():
                 body = self._branch(plan.children[0])
                 label = plan.children[0].label
-                state = _child_state(plan, node)
-                return ChildOp(flow, path, label, state, body, then, skip)
+                source, asks = _child_source(plan, node), _asks(node.source)
+                return ChildOp(flow, path, label, source, asks, body, then, skip)
             case _:
                 raise AssertionError(f"no rule for {type(node).__name__}")
 
@@ -172,7 +172,8 @@ class _Compiler:
         self, plan: PlanNode, node: Each[Never, object, Never], then: Then
     ) -> Target:
         items = _items(_source(node.over), plan.path)
-        shape = _EachShape(plan.path, items, self._branch(plan.children[0]))
+        body = self._branch(plan.children[0])
+        shape = _EachShape(plan.path, items, _asks(node.over), body)
         return FanOut(self.flow, plan.path, shape, node.join, node.max_concurrent, then)
 
     def _route(
@@ -226,13 +227,18 @@ def _going_on(following: Target) -> Skip:
 
 
 class _ParallelShape:
+    asks = False
+
     def __init__(self, branches: list[tuple[str, Target]]) -> None:
         self._branches: list[tuple[str | int, Target, object]] = [
             (label, target, NO_ITEM) for label, target in branches
         ]
 
+    def items(self, strand: Strand, state: State) -> tuple[object, ...]:
+        return ()
+
     def branches(
-        self, strand: Strand, state: State
+        self, items: tuple[object, ...]
     ) -> list[tuple[str | int, Target, object]]:
         return self._branches
 
@@ -245,23 +251,25 @@ class _EachShape:
         self,
         path: str,
         items: Callable[[Strand, State], tuple[object, ...]],
+        asks: bool,
         body: Target,
     ) -> None:
+        self.asks: bool = asks
         self._path = path
         self._items = items
         self._body = body
 
+    def items(self, strand: Strand, state: State) -> tuple[object, ...] | Failure:
+        # What is no failure is what the function gives.
+        return cast(
+            "tuple[object, ...] | Failure", ask(self._path, self._items, strand, state)
+        )
+
     def branches(
-        self, strand: Strand, state: State
-    ) -> list[tuple[str | int, Target, object]] | Failure:
-        items = ask(self._path, self._items, strand, state)
-        if isinstance(items, Failure):
-            return items
+        self, items: tuple[object, ...]
+    ) -> list[tuple[str | int, Target, object]]:
         body = self._body
-        return [
-            (index, body, item)
-            for index, item in enumerate(cast("tuple[object, ...]", items))
-        ]
+        return [(index, body, item) for index, item in enumerate(items)]
 
     def joined(self, results: dict[str | int, object]) -> object:
         return tuple(results[index] for index in range(len(results)))
@@ -282,6 +290,11 @@ def _source(source: AnyWorkflow | str | Callable[[Never], object]) -> Source:
     return lambda strand, state: function(Context(state, None, strand))
 
 
+def _asks(source: object) -> bool:
+    """Whether a source is the user's code, and might say something else next time."""
+    return source is not None and not isinstance(source, str | Workflow)
+
+
 def _items(source: Source, path: str) -> Callable[[Strand, State], tuple[object, ...]]:
     """Return what gives the items of a fan-out, frozen."""
 
@@ -298,14 +311,12 @@ def _items(source: Source, path: str) -> Callable[[Strand, State], tuple[object,
     return items
 
 
-def _child_state(
+def _child_source(
     plan: PlanNode, node: Child[Never, object, Never]
-) -> Callable[[Strand, State], State]:
-    """Return what gives the state that a child workflow begins with."""
+) -> Callable[[Strand, State], tuple[object]] | None:
+    """Return what gives the input of a child workflow; see `ChildOp`."""
     if node.source is None:
-        return lambda strand, state: state.with_inputs(state.inputs)
+        return None
     source, declared = _source(node.source), plan.input_type
     what = f"the input of {plan.path}"
-    return lambda strand, state: state.with_inputs(
-        admit(source(strand, state), declared, what)
-    )
+    return lambda strand, state: (admit(source(strand, state), declared, what),)

@@ -148,11 +148,18 @@ class CascadeOp:
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """Take the tier's value if it is good enough, else go to the next."""
-        accepted: bool | Failure = True
-        if detour.turn < len(self.tiers):
-            accepted = ask_if(f"{self.path}: accept", self.accept, value)
-            if detour.parent.ended:
-                return
+        if detour.turn == len(self.tiers):
+            self._judged(detour, value, True)
+            return
+        self.flow.decide(
+            detour.parent,
+            self.path,
+            detour.turn,
+            lambda: ask_if(f"{self.path}: accept", self.accept, value),
+            lambda accepted: self._judged(detour, value, accepted),
+        )
+
+    def _judged(self, detour: Detour, value: object, accepted: object) -> None:
         if isinstance(accepted, Failure):
             self.flow.fail(detour.close(), accepted)
             return
@@ -218,9 +225,15 @@ class RepeatOp:
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """End the loop if the value is good or no round is left."""
-        done = ask_if(f"{self.path}: until", self.until, value)
-        if detour.parent.ended:
-            return
+        self.flow.decide(
+            detour.parent,
+            self.path,
+            detour.turn,
+            lambda: ask_if(f"{self.path}: until", self.until, value),
+            lambda done: self._judged(detour, value, done),
+        )
+
+    def _judged(self, detour: Detour, value: object, done: object) -> None:
         if isinstance(done, Failure):
             self.flow.fail(detour.close(), done)
         elif done or detour.turn == self.max_rounds:
@@ -242,14 +255,21 @@ class RepeatOp:
 
 
 class ChildOp:
-    """A compiled `child`."""
+    """A compiled `child`.
+
+    Args:
+      source: gives what its workflow is about, alone in a tuple: it may well be a
+        `Failure` that was recorded; None if it is the run's own input.
+      asks: whether the source is the user's code.
+    """
 
     def __init__(
         self,
         flow: Flow,
         path: str,
         label: str,
-        enter_state: Callable[[Strand, State], State],
+        source: Callable[[Strand, State], tuple[object]] | None,
+        asks: bool,
         body: Target,
         then: Then,
         skip: Skip,
@@ -257,23 +277,39 @@ class ChildOp:
         self.flow = flow
         self.path = path
         self.label = label
-        self.enter_state = enter_state
+        self.source = source
+        self.asks = asks
         self.body = body
         self.then = then
         self.skip = skip
 
     def enter(self, strand: Strand, state: State) -> None:
         """Lead the strand through the workflow, with a state of its own."""
-        fresh = ask(self.path, self.enter_state, strand, state)
+        source = self.source
+        if source is None:
+            self._begin(strand, state, (state.inputs,))
+        elif self.asks:
+            self.flow.decide(
+                strand,
+                self.path,
+                0,
+                lambda: ask(self.path, source, strand, state),
+                lambda given: self._begin(strand, state, given),
+            )
+        else:
+            self._begin(strand, state, ask(self.path, source, strand, state))
+
+    def _begin(self, strand: Strand, state: State, given: object) -> None:
         if strand.ended:
             return
-        if isinstance(fresh, Failure):
-            self.flow.fail_soon(strand, fresh)
+        if isinstance(given, Failure):
+            self.flow.fail_soon(strand, self.path, given)
             return
+        (inputs,) = cast("tuple[object]", given)
         inner = Detour(self, strand, state).begin(self.label)
         inner.item = inner.previous = None
         inner.round = 0
-        self.body.enter(inner, cast("State", fresh))
+        self.body.enter(inner, state.with_inputs(inputs))
 
     def inner_ended(self, detour: Detour, value: object) -> None:
         """The workflow has its value, which is the child's."""

@@ -8,7 +8,7 @@ the next one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, cast
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.strand import Branch, Strand
@@ -29,9 +29,20 @@ class Target(Protocol):
 class Shape(Protocol):
     """What tells one kind of fan-out from another."""
 
-    def branches(
+    @property
+    def asks(self) -> bool:
+        """Whether the user's code says what to go over."""
+        ...
+
+    def items(
         self, strand: Strand, state: OrchestrationState[object]
-    ) -> list[tuple[str | int, Target, object]] | Failure:
+    ) -> tuple[object, ...] | Failure:
+        """Return what to go over."""
+        ...
+
+    def branches(
+        self, items: tuple[object, ...]
+    ) -> list[tuple[str | int, Target, object]]:
         """Return label, node and item of every branch."""
         ...
 
@@ -62,17 +73,33 @@ class FanOut:
 
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
         """Split the strand, and start as many branches as may run at once."""
-        branches = self.shape.branches(strand, state)
+        if self.shape.asks:
+            self.flow.decide(
+                strand,
+                self.path,
+                0,
+                lambda: self.shape.items(strand, state),
+                lambda items: self._split(strand, state, items),
+            )
+        else:
+            self._split(strand, state, self.shape.items(strand, state))
+
+    def _split(
+        self, strand: Strand, state: OrchestrationState[object], items: object
+    ) -> None:
         if strand.ended:
             return
-        if isinstance(branches, Failure):
-            self.flow.fail_soon(strand, branches)
+        if isinstance(items, Failure):
+            self.flow.fail_soon(strand, self.path, items)
             return
+        branches = self.shape.branches(cast("tuple[object, ...]", items))
         verdict = self.join.verdict(branches=len(branches), succeeded=0, failed=0)
         if verdict is Verdict.DONE:
-            self.flow.pass_on(self.then, strand, state, self.shape.joined({}))
+            value = self.shape.joined({})
+            self.flow.pass_on(self.then, strand, self.path, state, value)
         elif verdict is Verdict.FAILED:
-            self.flow.fail_soon(strand, self.not_met(len(branches), ()))
+            failure = self.not_met(len(branches), ())
+            self.flow.fail_soon(strand, self.path, failure)
         else:
             fork = FanOutFork(self, strand, state, branches)
             strand.fork = fork

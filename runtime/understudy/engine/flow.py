@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 import trio
 
+from understudy.engine.arrivals import Passage, Question
 from understudy.engine.strand import Run, Strand
 from understudy.events import EventKind, RunEvent
 from understudy_actors.watchdog import Cut, Watchdog
+from understudy_protocols.errors import RunSuspendedError
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
@@ -108,24 +110,64 @@ class Flow:
         self,
         then: Then,
         strand: Strand,
+        path: str,
         state: OrchestrationState[object],
         value: object,
     ) -> None:
-        """Follow a node that was done at once.
+        """Follow the node at *path*, which was done at once."""
+        self._pass(strand, path, None, lambda: then(strand, state, value))
 
-        By a timer, not by a call: a node that ends while it is entered would
-        let the stack grow with the length of the workflow.
-        """
-        self.later(strand, 0.0, lambda: then(strand, state, value))
+    def fail_soon(self, strand: Strand, path: str, failure: Failure) -> None:
+        """Fail the node at *path*, which could not even be entered."""
+        self._pass(strand, path, failure, lambda: self.fail(strand, failure))
 
-    def fail_soon(self, strand: Strand, failure: Failure) -> None:
-        """Fail a node that could not even be entered; see `pass_on`."""
-        self.later(strand, 0.0, lambda: self.fail(strand, failure))
+    def _pass(
+        self,
+        strand: Strand,
+        path: str,
+        failure: Failure | None,
+        follow: Callable[[], None],
+    ) -> None:
+        passage = Passage(strand, path, failure, follow, self.later)
+        replay = strand.run.replay
+        if replay is None:
+            passage.go()
+        else:
+            replay.arrive(path, passage)
+
+    def fail_at(self, strand: Strand, path: str, failure: Failure) -> None:
+        """Fail a strand that waits before the node at *path*."""
+        journal = strand.run.journal
+        if journal is None or strand.ended:
+            self.fail(strand, failure)
+        else:
+            journal.lost(strand, path, failure, lambda: self.fail(strand, failure))
+
+    def decide(
+        self,
+        strand: Strand,
+        path: str,
+        turn: int,
+        ask: Callable[[], object],
+        follow: Callable[[object], None],
+    ) -> None:
+        """Ask the user's code, and go on with what it says; see `Question`."""
+        run = strand.run
+        if run.journal is None:
+            answer = ask()
+            if not strand.ended:
+                follow(answer)
+            return
+        question = Question(strand, path, turn, ask, follow)
+        if run.replay is None:
+            question.go()
+        else:
+            run.replay.arrive(path, question)
 
     def let_go(self, run: Run) -> None:
         """A worker that `call_off` has cut for *run* is done with it."""
         run.lingering -= 1
-        if run.lingering == 0 and run.status.terminal:
+        if run.lingering == 0 and (run.status.terminal or run.suspended is not None):
             self.on_settled(run)
 
     def derail(self, strand: Strand, error: Exception) -> None:
@@ -137,7 +179,7 @@ class Flow:
           Exception: *error*, if the run was over already.
         """
         run = strand.run
-        if run.status.terminal:
+        if run.status.terminal or run.suspended is not None:
             raise error
         self.finish(run, RunStatus.FAILED, failure=Failure.from_error(error))
 
@@ -152,7 +194,7 @@ class Flow:
         failure: Failure | None = None,
     ) -> None:
         """Bring a run to its terminal status, once."""
-        if run.status.terminal:
+        if run.status.terminal or run.suspended is not None:
             return
         run.become(status)
         run.value = value
@@ -166,8 +208,25 @@ class Flow:
             run.hard_expiry = None
         if not run.ended:
             self.call_off(run)
+        if run.journal is not None and run.replay is None:
+            # Nobody is to see the end before it is safe.
+            run.lingering += 1
+            run.journal.ended(status, run.finished, failure, lambda: self.let_go(run))
         if self.observers:
             self.tell("ended", run, detail=status.value, failure=failure)
+        if run.lingering == 0 and run.replay is None:
+            self.on_settled(run)
+
+    def suspend(self, run: Run, why: RunSuspendedError, status: RunStatus) -> None:
+        """Let go of a run as it is: its journal has it, and it goes on later."""
+        run.suspended = why
+        for timer in (run.expiry, run.hard_expiry):
+            if timer is not None:
+                timer.cancel()
+        run.expiry = run.hard_expiry = None
+        self.call_off(run)
+        run.become(status)
+        run.finished = self.now()
         if run.lingering == 0:
             self.on_settled(run)
 
@@ -204,16 +263,21 @@ class Flow:
         if run.expiry is not None:
             run.expiry.cancel()
             run.expiry = None
-        run.become(RunStatus.PAUSED)
+        self._stands(run, RunStatus.PAUSED)
         self.on_paused()
 
     def start_clock(self, run: Run) -> None:
         """Let active time pass again."""
-        run.become(RunStatus.RUNNING)
+        self._stands(run, RunStatus.RUNNING)
         if run.remaining is not None:
             run.deadline = self.now() + run.remaining
             run.remaining = None
             self.arm(run)
+
+    def _stands(self, run: Run, status: RunStatus) -> None:
+        run.become(status)
+        if run.journal is not None:
+            run.journal.status(status)
 
     # --- events ------------------------------------------------------------
 
@@ -229,6 +293,8 @@ class Flow:
         value: object = None,
     ) -> None:
         """Tell the observers; ask `observers` first, where speed counts."""
+        if strand.run.replay is not None:
+            return  # it happened to an earlier process, which told its own
         event = RunEvent(
             kind,
             strand.run.id,

@@ -66,8 +66,16 @@ class Hosted:
         return frozen
 
     def begin(self, run: Run) -> None:
-        """Set *run* going from its accepted state."""
+        """Set *run* going from its accepted state, when that is on record."""
         run.become(RunStatus.RUNNING)
+        journal = run.journal
+        if journal is None or journal.safe.is_set():
+            self.enter(run)
+        else:
+            journal.begin = lambda: None if run.ended else self.enter(run)
+
+    def enter(self, run: Run) -> None:
+        """Bring *run* to its first node."""
         self.compiled.entry.enter(run, run.state)
 
     def _complete(

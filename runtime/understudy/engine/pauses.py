@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Never
 
 from understudy.engine.flow import Flow, Then
+from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Run, Strand
 from understudy.workflows.nodes import Pause
 from understudy_actors.watchdog import Timer
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.frozen import freeze
 from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.records import Answered, Failed, Paused, Placed
 from understudy_protocols.state import OrchestrationState
 
 
@@ -31,7 +33,20 @@ class PauseOp:
 
     def enter(self, strand: Strand, state: OrchestrationState[object]) -> None:
         """Keep the strand here until it is answered."""
-        OpenPause(self, strand, state).open()
+        pause = OpenPause(self, strand, state)
+        replay = strand.run.replay
+        if replay is None:
+            pause.open(self.timeout)
+        else:
+            replay.arrive(self.path, PauseArrival(pause))
+
+    def unanswered(self) -> Failure:
+        """Return what it means that nobody answered in time."""
+        return Failure.of(
+            Cause.TIMEOUT,
+            f"nobody answered within {self.timeout:g} s",
+            where=self.path,
+        )
 
 
 class OpenPause:
@@ -68,30 +83,51 @@ class OpenPause:
         """The type that the answer must have."""
         return self.op.output
 
-    def open(self) -> None:
-        """Begin to wait."""
+    def open(self, timeout: float | None, *, known: bool = False) -> None:
+        """Begin to wait.
+
+        Args:
+          timeout: for so long; seconds, None for ever.
+          known: it is on record already.
+        """
         run, flow = self.strand.run, self.op.flow
         self.strand.waiting = self
         run.pauses[self.key] = self
         run.paused += 1
-        if self.op.timeout is not None:
-            self.timer = flow.watchdog.call_at(
-                flow.now() + self.op.timeout, self._timed_out
-            )
+        if run.journal is not None and not known:
+            run.journal.paused(self.strand, self.op.path, timeout)
+        if timeout is not None:
+            at = flow.now() + max(0.0, timeout)
+            self.timer = flow.watchdog.call_at(at, self._timed_out)
         if run.paused == run.leaves:
             flow.stop_clock(run)
         if flow.observers:
             flow.tell("paused", self.strand, path=self.op.path, detail=self.key)
 
     def answer(self, value: object) -> None:
-        """Go on with *value*, which is frozen and of the right type."""
-        if self.op.flow.observers:
-            self.op.flow.tell("answered", self.strand, path=self.op.path)
+        """Go on with *value*, which is frozen and of the right type.
+
+        Raises:
+          CodecError: it cannot be written down; the pause stays open.
+        """
+        run = self.strand.run
+        if run.journal is None:
+            self._close()
+            self.go_on(value)
+            return
+        recorded = run.journal.answered(self.strand, self.op.path, value)
         self._close()
+        recorded(lambda: self.go_on(value))
+
+    def go_on(self, value: object) -> None:
+        """Lead the strand on."""
+        flow = self.op.flow
+        if flow.observers:
+            flow.tell("answered", self.strand, path=self.op.path)
         try:
             self.op.then(self.strand, self.state, value)
         except Exception as error:  # noqa: BLE001 - the run's affair, not the answerer's
-            self.op.flow.derail(self.strand, error)
+            flow.derail(self.strand, error)
 
     def cancel(self) -> None:
         """Forget the strand."""
@@ -114,11 +150,42 @@ class OpenPause:
             self.answer(self.op.default)
             return
         self._close()
-        self.op.flow.fail(
-            self.strand,
-            Failure.of(
-                Cause.TIMEOUT,
-                f"nobody answered within {self.op.timeout:g} s",
-                where=self.op.path,
-            ),
-        )
+        self.op.flow.fail_at(self.strand, self.op.path, self.op.unanswered())
+
+
+class PauseArrival:
+    """A strand that is brought back has come to a pause; an `Arrival`."""
+
+    __slots__ = ("_known", "_pause", "_until", "strand")
+
+    def __init__(self, pause: OpenPause) -> None:
+        self._pause: OpenPause = pause
+        self._known: bool = False
+        self._until: int | None = None
+        self.strand: Strand = pause.strand
+
+    def take(self, record: Placed, replay: Replay) -> bool:
+        """See `Arrival`."""
+        pause = self._pause
+        match record:
+            case Paused():
+                self._known, self._until = True, record.until
+                return False
+            case Answered():
+                pause.go_on(replay.value(record.value))
+            case Failed():
+                pause.op.flow.fail(self.strand, replay.failure(record.failure))
+            case _:
+                raise misfit(pause.op.path, record)
+        return True
+
+    def go(self, replay: Replay) -> None:
+        """See `Arrival`."""
+        pause, journal = self._pause, self.strand.run.journal
+        assert journal is not None, "what is brought back was written down"
+        if not self._known:
+            pause.open(pause.op.timeout)
+        elif self._until is None:
+            pause.open(None, known=True)
+        else:
+            pause.open(journal.until(self._until), known=True)

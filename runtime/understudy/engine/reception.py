@@ -10,6 +10,7 @@ import msgspec
 
 from understudy.budgets import RunBudget, checked_budget
 from understudy.engine.admission import Door
+from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.strand import Run
@@ -17,6 +18,7 @@ from understudy_actors.contexts import same_variables
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.frozen import FrozenMap
+from understudy_protocols.journal import StoredRun
 from understudy_protocols.state import OrchestrationState
 
 _NO_METADATA = FrozenMap[str, object]()
@@ -41,6 +43,9 @@ class Reception:
       account: the runtime's budget, which every run draws on.
       new_id: gives an id that nobody has.
       utcnow: the wall clock.
+
+    Attributes:
+      durable: writes runs down; None if they are not.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Reception:
         self._account = account
         self._new_id = new_id
         self._utcnow = utcnow
+        self.durable: DurableRuns | None = None
 
     def accept(
         self,
@@ -77,16 +83,27 @@ class Reception:
           ConfigError: terms that cannot be meant.
         """
         frozen = hosted.admit(given)
-        if terms.run_id is not None and terms.run_id in self._door.live:
-            return self._same_run(hosted, self._door.live[terms.run_id], frozen)
-        flow = self._flow
+        if terms.run_id is not None:
+            known = self._known(hosted, terms.run_id)
+            if known is not None:
+                return _same_run(known, hosted, frozen)
+        flow, durable = self._flow, self.durable
         now, moment = flow.now(), self._utcnow().astimezone(UTC)
         # All that can be refused is refused before the run stands at the door.
         left = None if terms.expires_at is None else _left(terms.expires_at, moment)
-        run = self._cell(frozen, terms, now, moment)
+        run = self._cell(hosted, frozen, terms, now, moment)
         run.on_done = on_done
         run.begin = hosted.begin
-        self._door.enter(run)
+        if durable is None:
+            self._door.enter(run)
+        else:
+            durable.check()
+            record = durable.accepted_record(
+                run, terms.deadline, terms.expires_at, terms.budget
+            )
+            run.journal = durable.opened(run)
+            self._door.enter(run)
+            durable.accept(run, record)
         if flow.observers:
             flow.tell("accepted", run, detail=hosted.name)
         if terms.deadline is not None:
@@ -95,7 +112,36 @@ class Reception:
             flow.arm_expiry(run, now + left)
         return run
 
-    def _cell(self, frozen: object, terms: Terms, now: float, moment: datetime) -> Run:
+    def resume(
+        self, stored: StoredRun, hosted: Hosted, *, release: bool = False
+    ) -> Run:
+        """Let a run go on that an earlier process left; see `DurableRuns.bring_back`."""
+        assert self.durable is not None, "only what is written down can be resumed"
+        run = self.durable.bring_back(stored, hosted, release=release)
+        if run.begin is not None:
+            self._door.enter_again(run)
+        return run
+
+    def _known(self, hosted: Hosted, run_id: str) -> Run | None:
+        """Return the run of that id, if it is under way or written down."""
+        run = self._door.live.get(run_id)
+        if run is not None or self.durable is None:
+            return run
+        stored = self.durable.find(run_id)
+        if stored is None:
+            return None
+        if stored.workflow != hosted.name:
+            raise _taken(run_id, "in another workflow")
+        return self.resume(stored, hosted)
+
+    def _cell(
+        self,
+        hosted: Hosted,
+        frozen: object,
+        terms: Terms,
+        now: float,
+        moment: datetime,
+    ) -> Run:
         state = OrchestrationState.accepted(
             terms.run_id or self._new_id(),
             frozen,
@@ -103,7 +149,7 @@ class Reception:
             moment,
         )
         account = RunBudget(checked_budget(terms.budget), self._account)
-        run = Run(state.task_id, account, state, now)
+        run = Run(state.task_id, hosted.name, account, state, now)
         run.priority, run.tenant = terms.priority, terms.tenant
         if terms.deadline is not None:
             run.deadline = now + _length("deadline", terms.deadline)
@@ -112,16 +158,17 @@ class Reception:
             run.context = context
         return run
 
-    def _same_run(self, hosted: Hosted, run: Run, frozen: object) -> Run:
-        if self._door.beginnings[run.id] != hosted.begin:
-            what = "in another workflow"
-        elif run.state.inputs != frozen:
-            what = "with another input"
-        else:
-            return run
-        raise SetupError(
-            f"run {run.id!r} is under way {what}; give this one another id"
-        )
+
+def _same_run(run: Run, hosted: Hosted, frozen: object) -> Run:
+    if run.workflow != hosted.name:
+        raise _taken(run.id, "in another workflow")
+    if run.state.inputs != frozen:
+        raise _taken(run.id, "with another input")
+    return run
+
+
+def _taken(run_id: str, what: str) -> SetupError:
+    return SetupError(f"there is a run {run_id!r} {what}; give this one another id")
 
 
 def _left(expires_at: datetime, moment: datetime) -> float:

@@ -8,6 +8,8 @@ from types import UnionType
 from typing import Never, Protocol, Union, get_args, get_origin
 
 from understudy.engine.flow import Flow, Then
+from understudy.engine.places import StepEntry
+from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Drawn, StepMessage, Strand
 from understudy.workflows.attempt import Surroundings
 from understudy.workflows.hints import UNDECLARED
@@ -16,9 +18,16 @@ from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
 from understudy_actors.worker import Worker
 from understudy_protocols.errors import ActorStoppedError, MailboxFullError
-from understudy_protocols.failures import Cause, Failure, StepError
+from understudy_protocols.failures import AttemptRecord, Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.frozen_types import immutable
+from understudy_protocols.records import (
+    Failed,
+    Finished,
+    Placed,
+    Retrying,
+    Skipped,
+)
 from understudy_protocols.state import OrchestrationState
 
 State = OrchestrationState[object]
@@ -60,13 +69,32 @@ class StepOp:
 
     def enter(self, strand: Strand, state: State) -> None:
         """Send the strand's message to the step's actor."""
+        replay = strand.run.replay
+        if replay is not None:
+            replay.arrive(self.path, StepArrival(self, strand, state))
+            return
+        message = StepMessage(strand, state)
         try:
-            self._put(StepMessage(strand, state))
-        except ActorStoppedError as error:
-            self.flow.fail_soon(strand, self.down or Failure.from_error(error))
-        except MailboxFullError:
+            self._put(message)
+        except (ActorStoppedError, MailboxFullError) as error:
+            self._not_put(message, error)
+
+    def send(self, message: StepMessage) -> None:
+        """Put a message into the mailbox, behind all others."""
+        try:
+            self._put(message)
+        except (ActorStoppedError, MailboxFullError) as error:
+            self._not_put(message, error)
+
+    def _not_put(
+        self, message: StepMessage, error: ActorStoppedError | MailboxFullError
+    ) -> None:
+        if isinstance(error, ActorStoppedError):
+            failure = self.down or Failure.from_error(error)
+            self.flow.fail_soon(message.strand, self.path, failure)
+        else:
             self._sweep()
-            self._put(StepMessage(strand, state))
+            self._put(message)
 
     def _sweep(self) -> None:
         """Drop the messages of ended strands: room is reckoned for live ones."""
@@ -82,7 +110,7 @@ class StepOp:
             self.mailbox.put_front(message)
         except ActorStoppedError as error:
             failure = self.down or Failure.from_error(error, where=self.path)
-            self.flow.fail(message.strand, failure)
+            self.flow.fail_at(message.strand, self.path, failure)
 
     def admit(self, value: object) -> object:
         """Return what the step gave, frozen and found to be what it declares.
@@ -115,14 +143,103 @@ class StepOp:
         self.down = failure
         waiting = self.mailbox.close(str(failure))
         for message in waiting:
-            self.flow.fail(message.strand, failure)
+            self.flow.fail_at(message.strand, self.path, failure)
         if self.flow.observers:
             self.flow.tell_system("down", path=self.path, failure=failure)
+
+    # --- what follows an execution, now or when its record is safe -------------
+
+    def landed(
+        self, strand: Strand, state: State, entry: StepEntry, value: object
+    ) -> None:
+        """Go on after the step gave its value."""
+        flow = self.flow
+        strand.run.log.append(entry)
+        if flow.observers:
+            flow.tell("step_finished", strand, path=self.path, attempt=entry.number)
+        try:
+            self.then(strand, state, value)
+        except Exception as error:  # noqa: BLE001 - the step itself went well
+            flow.derail(strand, error)
+
+    def missed(self, strand: Strand, entry: StepEntry) -> None:
+        """Go on after the step failed for good."""
+        assert entry.failure is not None, "that is what it failed with"
+        strand.run.log.append(entry)
+        self.flow.fail(strand, entry.failure)
+
+    def passed_by(self, strand: Strand, state: State, entry: StepEntry) -> None:
+        """Go on after the step was not to run."""
+        flow = self.flow
+        strand.run.log.append(entry)
+        if flow.observers:
+            flow.tell("step_skipped", strand, path=self.path)
+        try:
+            self.skip(strand, state)
+        except Exception as error:  # noqa: BLE001 - of what comes next
+            flow.derail(strand, error)
 
     def due(self, started: float) -> float:
         """Return when a step begun now must be done with all its retries."""
         timeout = self.step.timeout
         return math.inf if timeout == math.inf else started + timeout
+
+
+class StepArrival:
+    """A strand that is brought back has come to a step; an `Arrival`.
+
+    Attributes:
+      number: of the attempt that is to be made.
+      attempts: those that failed.
+      due: when it is to be made, on the calendar; microseconds, None for at once.
+    """
+
+    __slots__ = ("attempts", "due", "number", "op", "state", "strand")
+
+    def __init__(self, op: StepOp, strand: Strand, state: State) -> None:
+        self.op: StepOp = op
+        self.strand: Strand = strand
+        self.state: State = state
+        self.number: int = 1
+        self.attempts: tuple[AttemptRecord, ...] = ()
+        self.due: int | None = None
+
+    def take(self, record: Placed, replay: Replay) -> bool:
+        """See `Arrival`."""
+        op, strand = self.op, self.strand
+        match record:
+            case Finished():
+                entry = replay.entry(op.path, record)
+                op.landed(strand, self.state, entry, replay.value(record.value))
+            case Failed():
+                op.missed(strand, replay.entry(op.path, record))
+            case Skipped():
+                at = replay.moment(record.at)
+                op.passed_by(strand, self.state, skipped(op.path, strand, at))
+            case Retrying():
+                self.number, self.due = record.number, record.due
+                self.attempts = replay.attempts(record.attempts)
+                return False
+            case _:
+                raise misfit(op.path, record)
+        return True
+
+    def go(self, replay: Replay) -> None:
+        """See `Arrival`."""
+        message = StepMessage(self.strand, self.state, self.number, self.attempts)
+        journal = self.strand.run.journal
+        assert journal is not None, "what is brought back was written down"
+        delay = 0.0 if self.due is None else journal.until(self.due)
+        if delay > 0:
+            self.op.flow.later(self.strand, delay, lambda: self.op.again(message))
+        else:
+            self.op.send(message)
+
+
+def skipped(path: str, strand: Strand, now: float) -> StepEntry:
+    """Return what a run remembers of a step that was not to run."""
+    position = strand.position()
+    return StepEntry(path, position, now, now, 0, (), None, None, skipped=True)
 
 
 def admits_all(declared: object, cls: type) -> bool:

@@ -11,16 +11,21 @@ import math
 from contextvars import copy_context
 from typing import cast
 
+import msgspec
+
 from understudy.engine.asking import ask_if
 from understudy.engine.driving import Body, drive, threaded
+from understudy.engine.places import StepEntry
+from understudy.engine.run_journal import RunJournal
 from understudy.engine.step_failures import lost, overrun, unknown
-from understudy.engine.step_op import StepHost, StepOp
-from understudy.engine.strand import StepEntry, StepMessage, Strand
+from understudy.engine.step_op import StepHost, StepOp, skipped
+from understudy.engine.strand import StepMessage, Strand
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
 from understudy_actors.contexts import same_variables
 from understudy_actors.watchdog import Cut
 from understudy_actors.worker import Worker
+from understudy_protocols.errors import CodecError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.retry import NEVER_RETRIED, Retry, decide
 from understudy_protocols.usage import Usage
@@ -45,7 +50,10 @@ class StepWork:
         self.takes_attempt: bool = step.takes_attempt
         self.timeout: float = step.retry.timeout_seconds
         self.plain: bool = (
-            step.when is None and step.timeout == _NEVER and not step.min_time
+            step.when is None
+            and step.timeout == _NEVER
+            and not step.min_time
+            and step.replay_safe
         )
 
     async def setup(self) -> None:
@@ -116,26 +124,50 @@ class StepWork:
                 number, attempts, usage = message.number, message.attempts, None
             else:
                 number, attempts, usage = _drawn(message)
-            cell.log.append(
-                StepEntry(
-                    op.path,
-                    "" if strand.parent is None else strand.position(),
-                    started,
-                    flow.now(),
-                    number,
-                    attempts,
-                    None,
-                    usage,
-                )
+            entry = StepEntry(
+                op.path,
+                "" if strand.parent is None else strand.position(),
+                started,
+                flow.now(),
+                number,
+                attempts,
+                None,
+                usage,
             )
-            if flow.observers:
-                flow.tell("step_finished", strand, path=op.path, attempt=number)
-            worker.will_look()
-            try:
-                op.then(strand, message.state, value)
-            except Exception as error:  # noqa: BLE001 - the step itself went well
-                flow.derail(strand, error)
+            if cell.journal is None:
+                worker.will_look()
+                op.landed(strand, message.state, entry, value)
+            else:
+                self._record(message, entry, value, cell.journal)
             return
+
+    def _record(
+        self,
+        message: StepMessage,
+        entry: StepEntry,
+        value: object,
+        journal: RunJournal,
+    ) -> None:
+        """Let the run go on when what the step gave is on record."""
+        op, strand = self.op, message.strand
+        try:
+            journal.finished(
+                strand,
+                entry,
+                value,
+                lambda: op.landed(strand, message.state, entry, value),
+            )
+        except CodecError as error:
+            failure = Failure.from_error(error, where=op.path)
+            self._missed(strand, msgspec.structs.replace(entry, failure=failure))
+
+    def _missed(self, strand: Strand, entry: StepEntry) -> None:
+        """Let the strand fail when that is on record."""
+        op, journal = self.op, strand.run.journal
+        if journal is None:
+            op.missed(strand, entry)
+        else:
+            journal.failed(strand, entry, lambda: op.missed(strand, entry))
 
     def _let_go(self, strand: Strand, worker: Worker[StepMessage]) -> bool:
         """Take the strand out of the worker's hand; whether it is to go on."""
@@ -207,21 +239,16 @@ class StepWork:
             )
         )
         if not isinstance(decision, Retry) or now + decision.delay >= message.due:
-            strand.run.log.append(
-                StepEntry(
-                    op.path,
-                    strand.position(),
-                    strand.since,
-                    now,
-                    number,
-                    attempts,
-                    failure,
-                    usage,
-                )
+            position, since = strand.position(), strand.since
+            entry = StepEntry(
+                op.path, position, since, now, number, attempts, failure, usage
             )
-            flow.fail(strand, failure)
+            self._missed(strand, entry)
             return None
         again = StepMessage(strand, message.state, number + 1, attempts, message.due)
+        journal = strand.run.journal
+        if journal is not None:
+            journal.retrying(strand, op.path, number + 1, attempts, decision.delay)
         if decision.delay <= 0:
             return again
         if flow.observers:
@@ -330,10 +357,12 @@ class StepWork:
                     attempt=number,
                     failure=failure,
                 )
+            attempts = (*attempts, record)
+            journal = strand.run.journal
+            if journal is not None:
+                journal.retrying(strand, op.path, number + 1, attempts, 0.0)
             op.again(
-                StepMessage(
-                    strand, message.state, number + 1, (*attempts, record), message.due
-                )
+                StepMessage(strand, message.state, number + 1, attempts, message.due)
             )
             return
         self._after_failure(message, failure, final=True)
@@ -351,6 +380,8 @@ class StepWork:
         if step.when is not None and message.number == 1:
             context = Context(message.state, op.needs, strand)
             wanted = ask_if(f"{op.path}: when", step.when, context)
+            if strand.ended:
+                return None  # the question has cancelled the run
             if isinstance(wanted, Failure):
                 self._after_failure(message, wanted, final=True)
                 return None
@@ -358,6 +389,11 @@ class StepWork:
                 self._skip(message, now)
                 return None
         run = strand.run
+        if not step.replay_safe and run.journal is not None and not message.begun:
+            # That it began must be known before it has an effect.
+            again = msgspec.structs.replace(message, begun=True)
+            run.journal.begun(strand, op.path, message.number, lambda: op.again(again))
+            return None
         left = min(run.deadline, run.hard_deadline, message.due) - now
         if left <= 0 or left < step.min_time:
             failure = Failure.of(
@@ -371,14 +407,13 @@ class StepWork:
 
     def _skip(self, message: StepMessage, now: float) -> None:
         op, strand = self.op, message.strand
-        strand.run.log.append(
-            StepEntry(
-                op.path, strand.position(), now, now, 0, (), None, None, skipped=True
+        entry, journal = skipped(op.path, strand, now), strand.run.journal
+        if journal is None:
+            op.passed_by(strand, message.state, entry)
+        else:
+            journal.skipped(
+                strand, entry, lambda: op.passed_by(strand, message.state, entry)
             )
-        )
-        if op.flow.observers:
-            op.flow.tell("step_skipped", strand, path=op.path)
-        op.skip(strand, message.state)
 
     def _tell_started(self, message: StepMessage) -> None:
         self.op.flow.tell(

@@ -18,8 +18,12 @@ import msgspec
 import trio
 
 from understudy.budgets import RunBudget
+from understudy.engine.places import StepEntry, Waiting
+from understudy.engine.replay import Replay
+from understudy.engine.run_journal import RunJournal
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
+from understudy_protocols.errors import RunSuspendedError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
@@ -43,14 +47,6 @@ class Fork(Protocol):
 
     def live(self) -> Iterable[Strand]:
         """Return the branches that have not ended."""
-        ...
-
-
-class Waiting(Protocol):
-    """Something that a strand waits in, and that can be called off."""
-
-    def cancel(self) -> None:
-        """Forget the strand; harmless if it has gone on already."""
         ...
 
 
@@ -188,20 +184,6 @@ class Branch(Strand):
         self.round: int = parent.round
 
 
-class StepEntry(msgspec.Struct, frozen=True):
-    """What a run remembers of one step that has ended."""
-
-    path: str
-    position: str
-    started: float
-    ended: float
-    number: int
-    attempts: tuple[AttemptRecord, ...]
-    failure: Failure | None
-    usage: Usage | None
-    skipped: bool = False
-
-
 class Viewer(Protocol):
     """Who began a run to read its events."""
 
@@ -226,12 +208,16 @@ class Run(Strand):
       state: the run's own state: as accepted, and then as it ended.
       pauses: those that are open, by key.
       begin: sets the run going, while it waits to begin.
+      workflow: the name of what it runs.
       on_end: set when the run is over and nothing of it is in hand.
       on_done: called then.
       leaves: strands that are in one place, as opposed to split.
       paused: how many of these are in a pause.
       log: the steps that have ended, in that order.
       viewer: the one who began it and reads its events; None if nobody does.
+      journal: where it is written down; None if it is not.
+      replay: what it goes by while it is brought back; None once it runs.
+      suspended: why it is left as it is, for later; None if it is not.
     """
 
     __slots__ = (
@@ -247,6 +233,7 @@ class Run(Strand):
         "hard_deadline",
         "hard_expiry",
         "id",
+        "journal",
         "leaves",
         "lingering",
         "log",
@@ -256,17 +243,21 @@ class Run(Strand):
         "pauses",
         "priority",
         "remaining",
+        "replay",
         "state",
         "status",
         "stuck",
+        "suspended",
         "tenant",
         "value",
         "viewer",
+        "workflow",
     )
 
     def __init__(
         self,
         id: str,  # noqa: A002
+        workflow: str,
         budget: RunBudget,
         state: OrchestrationState[object],
         created: float,
@@ -275,6 +266,7 @@ class Run(Strand):
         self.parent: Strand | None = None
         self.label: str | int = ""
         self.id: str = id
+        self.workflow: str = workflow
         self.status: RunStatus = RunStatus.QUEUED
         self.budget: RunBudget = budget
         self.created: float = created
@@ -297,6 +289,9 @@ class Run(Strand):
         self.priority: int = 0
         self.tenant: str = ""
         self.viewer: Viewer | None = None
+        self.journal: RunJournal | None = None
+        self.replay: Replay | None = None
+        self.suspended: RunSuspendedError | None = None
         self.begin: Callable[[Run], None] | None = None
         self.on_done: Callable[[], None] | None = None
         self.on_end: trio.Event = trio.Event()
@@ -334,6 +329,7 @@ class StepMessage(msgspec.Struct, frozen=True):
     Args:
       number: which attempt this will be, from 1; all that a resent message
         has used up counts.
+      begun: it is on record that this attempt begins.
       attempts: the failed attempts so far.
       due: when the step with all its retries must be done; seconds on the
         system's clock.
@@ -344,3 +340,4 @@ class StepMessage(msgspec.Struct, frozen=True):
     number: int = 1
     attempts: tuple[AttemptRecord, ...] = ()
     due: float = math.inf
+    begun: bool = False

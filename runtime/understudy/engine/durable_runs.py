@@ -1,0 +1,346 @@
+"""Runs that are written down: accepting them, finding them again, bringing them back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from understudy.budgets import RunBudget
+from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.engine.replay import DivergedError, Replay
+from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
+from understudy.engine.strand import Run
+from understudy.journal.recorder import Recorder
+from understudy.journal.values import restored, stored
+from understudy_protocols.budget import Budget
+from understudy_protocols.errors import (
+    AdmissionError,
+    CodecError,
+    JournalCorruptError,
+    JournalError,
+    RunHeldError,
+)
+from understudy_protocols.frozen import FrozenMap
+from understudy_protocols.journal import Store, StoredRun
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.records import Accepted, Record, decode_record
+from understudy_protocols.state import OrchestrationState
+from understudy_protocols.usage import NO_USAGE, Usage
+
+MAX_RECOVERIES = 5
+"""A run that was executing in so many processes that died is held."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DurableRuns:
+    """The runs of one journal, as one runtime executes them.
+
+    Args:
+      store: keeps them.
+      recorder: writes to it.
+      account: the runtime's budget, which every run draws on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        recorder: Recorder,
+        flow: Flow,
+        account: RunBudget,
+        utcnow: Callable[[], datetime],
+    ) -> None:
+        self.store = store
+        self.recorder = recorder
+        self._flow = flow
+        self._account = account
+        self._book = Book(recorder, lambda: flow.now(), utcnow)
+        self._rows = 0
+        self._nodes: dict[str, Mapping[str, int]] = {}
+        self._paths: dict[int, str] = {}
+        self._shapes: dict[str, int] = {}
+
+    def open(self, hosted: Mapping[str, Hosted]) -> None:
+        """Take the journal over.
+
+        Args:
+          hosted: the workflows by name.
+
+        Raises:
+          JournalError: it cannot be used; the error says why.
+        """
+        store = self.store
+        store.open()
+        self._rows = store.next_row - 1
+        for name, one in hosted.items():
+            paths = [node.path for node in one.plan.root.walk()]
+            numbers = {path: store.fingerprint_id(path.encode()) for path in paths}
+            self._nodes[name] = numbers
+            self._paths.update({number: path for path, number in numbers.items()})
+            self._shapes[name] = 0
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self.store.close()
+
+    # --- new runs ----------------------------------------------------------------
+
+    def accepted_record(
+        self,
+        run: Run,
+        deadline: float | None,
+        expires_at: datetime | None,
+        budget: Budget | None,
+    ) -> Accepted:
+        """Return the record of a run that is to be accepted.
+
+        Raises:
+          CodecError: a class in its input or metadata has no tag.
+        """
+        state = run.state
+        blobs = self.recorder.batch.blobs
+        return Accepted(
+            stored(state.inputs, blobs.setdefault),
+            micros_of(state.created_at),
+            stored(state.metadata, blobs.setdefault) if state.metadata else None,
+            None
+            if deadline is None or deadline == math.inf
+            else round(deadline * MICROS),
+            None if expires_at is None else micros_of(expires_at),
+            None if budget is None else budget.cost_micros,
+            None if budget is None else budget.tokens,
+            None if budget is None else budget.calls,
+            run.priority,
+            run.tenant,
+        )
+
+    def check(self) -> None:
+        """See that runs can be written down at present.
+
+        Raises:
+          AdmissionError: they cannot.
+        """
+        if self.recorder.trouble is not None:
+            raise AdmissionError(f"nothing can be written: {self.recorder.trouble}", 0)
+
+    def opened(self, run: Run) -> RunJournal:
+        """Return a journal for a new run; nothing is in it yet."""
+        self._rows += 1
+        return RunJournal(
+            self._book, self._nodes[run.workflow], self._rows, run.created
+        )
+
+    def accept(self, run: Run, accepted: Accepted) -> None:
+        """Write down that *run* was accepted; it stands at the door already."""
+        journal = run.journal
+        assert journal is not None, "it was opened"
+        known = StoredRun(
+            journal.row,
+            run.id,
+            run.workflow,
+            self._shapes[run.workflow],
+            RunStatus.RUNNING if run.begin is None else RunStatus.QUEUED,
+            accepted.created_at,
+            self._book.moment(),
+        )
+        journal.accepted(known, accepted)
+
+    # --- runs that are there -------------------------------------------------------
+
+    def unfinished(self) -> Iterator[StoredRun]:
+        """Yield the runs that are not over."""
+        return self.store.unfinished()
+
+    def find(self, run_id: str) -> StoredRun | None:
+        """Return what is known of a run."""
+        return self.store.find(run_id)
+
+    def bring_back(
+        self, stored: StoredRun, hosted: Hosted, *, release: bool = False
+    ) -> Run:
+        """Return the cell of a run that an earlier process left.
+
+        What happened to it is followed when it begins, or at once if it is over.
+
+        Args:
+          release: it goes on although it was held.
+
+        Raises:
+          JournalError: its records are damaged.
+        """
+        records = [decode_record(one) for one in self.store.records(stored.row)]
+        if not records or not isinstance(records[0], Accepted):
+            raise JournalCorruptError(
+                f"run {stored.run_id!r} has no record of how it was accepted; "
+                "see what else is wrong with `understudy runs verify`"
+            )
+        accepted, rest = records[0], records[1:]
+        run = self._cell(stored, accepted, rest, hosted)
+        if stored.status.terminal:
+            self._follow(run, hosted, rest)
+            run.settle()
+            return run
+        if stored.status is RunStatus.RUNNING:
+            assert run.journal is not None, "its cell was made with one"
+            run.journal.recovered(stored.recoveries + 1)
+            if stored.recoveries + 1 >= MAX_RECOVERIES:
+                self.hold(
+                    run,
+                    "poisoned",
+                    f"{stored.recoveries + 1} processes have died while it ran",
+                )
+                return run
+        if release and run.journal is not None:
+            run.journal.released()
+        run.begin = lambda _: self._begin(run, hosted, rest, release=release)
+        return run
+
+    def hold(self, run: Run, reason: str, detail: str) -> None:
+        """Keep a run from going on until somebody decides."""
+        assert run.journal is not None, "only what is written down can go on later"
+        run.replay = None
+        run.journal.held(reason, detail)
+        error = RunHeldError(run.id, reason, detail)
+        self._flow.suspend(run, error, RunStatus.HELD)
+
+    # --- inside --------------------------------------------------------------------
+
+    def _cell(
+        self,
+        stored: StoredRun,
+        accepted: Accepted,
+        records: list[Record],
+        hosted: Hosted,
+    ) -> Run:
+        last = max((getattr(record, "at", 0) for record in records), default=0)
+        now = self._flow.now()
+        created = now - last / MICROS
+        state = OrchestrationState[object].accepted(
+            stored.run_id,
+            self._value(accepted.inputs),
+            _metadata(self._value(accepted.metadata)),
+            _EPOCH + timedelta(microseconds=accepted.created_at),
+        )
+        account = RunBudget(_budget(accepted), self._account)
+        run = Run(stored.run_id, hosted.name, account, state, created)
+        run.priority, run.tenant = accepted.priority, accepted.tenant
+        if accepted.deadline is not None:
+            run.deadline = created + accepted.deadline / MICROS
+        if accepted.expires_at is not None:
+            left = (accepted.expires_at - self._book.moment()) / MICROS
+            run.hard_deadline = now + left
+        run.journal = RunJournal(
+            self._book,
+            self._nodes[hosted.name],
+            stored.row,
+            created,
+            number=len(records) + 1,
+        )
+        return run
+
+    def _begin(
+        self, run: Run, hosted: Hosted, records: list[Record], *, release: bool
+    ) -> None:
+        flow, journal = self._flow, run.journal
+        assert journal is not None, "its cell was made with one"
+        if run.deadline != math.inf:
+            # Its clock stood still while nobody executed it, in line as well.
+            run.deadline += flow.now() - run.created - self._last(records)
+        replay = self._follow(run, hosted, records)
+        if replay is None:
+            return
+        if release:
+            replay.held = None
+            replay.begun.clear()
+        if replay.held is not None:
+            self._hold_again(run, *replay.held)
+            return
+        for (path, _), number in replay.begun.items():
+            self.hold(
+                run,
+                "unknown_outcome",
+                f"attempt {number} of {path} had begun when its process ended; the "
+                "step may or may not have had its effect, and is declared not to be "
+                "repeated",
+            )
+            return
+        run.replay = None
+        self._spent_before(run, replay)
+        if run.status.terminal:
+            run.lingering += 1
+            journal.ended(
+                run.status, run.finished, run.failure, lambda: flow.let_go(run)
+            )
+            return
+        journal.status(RunStatus.RUNNING)
+        run.become(RunStatus.RUNNING)
+        self._arm(run)
+        if not run.ended:
+            replay.go_on()
+
+    def _follow(self, run: Run, hosted: Hosted, records: list[Record]) -> Replay | None:
+        """Lead a run through its records; None if they do not fit, and it is held."""
+        assert run.journal is not None, "its cell was made with one"
+        replay = Replay(records, self._paths, run.journal.created, self.store.blob)
+        run.replay = replay
+        try:
+            hosted.enter(run)
+            replay.follow_all()
+        except DivergedError as error:
+            self.hold(run, "changed_code", str(error))
+            return None
+        except (CodecError, JournalError) as error:
+            self.hold(run, "unreadable", str(error))
+            return None
+        ended = replay.ended
+        if ended is not None:
+            failure = None if ended.failure is None else replay.failure(ended.failure)
+            self._flow.finish(run, RunStatus(ended.status), failure=failure)
+            run.finished = replay.moment(ended.at)
+        return replay
+
+    def _hold_again(self, run: Run, reason: str, detail: str) -> None:
+        run.replay = None
+        error = RunHeldError(run.id, reason, detail)
+        self._flow.suspend(run, error, RunStatus.HELD)
+
+    def _arm(self, run: Run) -> None:
+        flow = self._flow
+        hard, run.hard_deadline = run.hard_deadline, math.inf
+        if hard != math.inf:
+            flow.arm_expiry(run, hard)
+        if not run.ended:
+            flow.arm(run)
+
+    def _spent_before(self, run: Run, replay: Replay) -> None:
+        used = [entry.usage for entry in run.log if entry.usage is not None]
+        for entry in run.log:
+            used += [one.usage for one in entry.attempts if one.usage is not None]
+        used += [_estimated(worst) for worst in replay.open.values()]
+        run.budget.spent_before(sum(used, NO_USAGE))
+
+    def _value(self, plain: object) -> object:
+        return restored(plain, self.store.blob)
+
+    @staticmethod
+    def _last(records: list[Record]) -> float:
+        return max((getattr(record, "at", 0) for record in records), default=0) / MICROS
+
+
+def _budget(accepted: Accepted) -> Budget | None:
+    usd, tokens, calls = accepted.usd, accepted.tokens, accepted.calls
+    if usd is None and tokens is None and calls is None:
+        return None
+    money = None if usd is None else Decimal(usd) / MICROS
+    return Budget(usd=money, tokens=tokens, calls=calls)
+
+
+def _metadata(value: object) -> FrozenMap[str, object]:
+    return value if isinstance(value, FrozenMap) else FrozenMap[str, object]()
+
+
+def _estimated(worst: Usage) -> Usage:
+    return worst + Usage(estimated=True)

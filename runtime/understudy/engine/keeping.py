@@ -1,0 +1,87 @@
+"""What a runtime with a journal has besides: the store, its writer, and their actor."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import trio
+
+from understudy.budgets import RunBudget
+from understudy.engine.durable_runs import DurableRuns
+from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.journal.memory import MemoryStore
+from understudy.journal.recorder import Durability, Recorder
+from understudy.journal.writer_thread import WriterThread
+from understudy_protocols.errors import ConfigError
+from understudy_protocols.journal import Batch, Store
+from understudy_protocols.supervision import ChildSpec
+
+
+class Keeping:
+    """A journal in a runtime.
+
+    Attributes:
+      runs: those that are written down.
+    """
+
+    def __init__(self, runs: DurableRuns, thread: WriterThread | None) -> None:
+        self.runs = runs
+        self._thread = thread
+
+    def open(self, hosted: Mapping[str, Hosted]) -> None:
+        """See `DurableRuns.open`."""
+        self.runs.open(hosted)
+
+    def close(self) -> None:
+        """Let go of the journal; what was handed over is written."""
+        if self._thread is not None:
+            self._thread.close()
+        self.runs.close()
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """Return the actors that a journal needs."""
+        return (ChildSpec("journal", self.runs.recorder.run),)
+
+
+def keeping(
+    journal: Store | str | Path | None,
+    durability: Durability,
+    flow: Flow,
+    account: RunBudget,
+    utcnow: Callable[[], datetime],
+) -> Keeping | None:
+    """Return what a runtime with this journal has besides; None without one.
+
+    Raises:
+      ConfigError: a durability that there is not.
+    """
+    if journal is None:
+        return None
+    if durability not in ("step", "async"):
+        raise ConfigError(f"durability is {durability!r}; give 'step' or 'async'")
+    store = _store(journal)
+    thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
+    write = _in_place(store) if thread is None else thread.write
+    recorder = Recorder(write, durability)
+    runs = DurableRuns(store, recorder, flow, account, utcnow)
+    return Keeping(runs, thread)
+
+
+def _store(journal: Store | str | Path) -> Store:
+    if not isinstance(journal, str | Path):
+        return journal
+    # Loaded by those who have a journal in a file.
+    from understudy.journal.sqlite import SqliteStore
+
+    return SqliteStore(journal)
+
+
+def _in_place(store: Store) -> Callable[[Batch], Awaitable[None]]:
+    async def write(batch: Batch) -> None:
+        store.write(batch)
+        await trio.lowlevel.checkpoint()
+
+    return write

@@ -1,0 +1,199 @@
+"""Bringing a run back: its records are followed again, in their order.
+
+The run goes through the same nodes as it did, by the same code.  Wherever it comes
+to something that only the world can answer (a step, a pause, a question to the
+user's code) it *arrives*: it leaves word there how to go on, and waits for the record
+that says what came of it.  When no record is left, what has arrived and got no
+answer is what was under way, and goes on for real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
+
+from understudy.engine.places import Place, StepEntry
+from understudy.journal.values import restored
+from understudy_protocols.errors import UnderstudyError
+from understudy_protocols.failures import AttemptRecord, Failure
+from understudy_protocols.records import (
+    Begun,
+    Ended,
+    Failed,
+    Finished,
+    Held,
+    Placed,
+    Record,
+    Released,
+    Reserved,
+)
+from understudy_protocols.usage import NO_USAGE, Usage
+
+MICROS = 1_000_000
+
+
+class DivergedError(UnderstudyError):
+    """The records say what the workflow, as it is now, cannot have done."""
+
+
+class Arrival(Protocol):
+    """Where a strand has come to, as long as only the records know what follows."""
+
+    @property
+    def strand(self) -> Place:
+        """Who has arrived."""
+        ...
+
+    def take(self, record: Placed, replay: Replay) -> bool:
+        """Follow a record of this place; whether that is the last one here.
+
+        Raises:
+          DivergedError: there can be no such record here.
+        """
+        ...
+
+    def go(self, replay: Replay) -> None:
+        """Go on for real: there are no more records of this place."""
+        ...
+
+
+class Replay:
+    """The records of one run that is brought back.
+
+    Args:
+      records: all after the first.
+      paths: of nodes, by number.
+      created: when the run was accepted, as if it had run all the time; seconds on
+        the runtime's clock.
+      fetch: gives the content of a large value by its digest.
+
+    Attributes:
+      held: why the run is not to go on, and in a sentence; None if it may.
+      ended: how the run ended; None if it has not.
+      begun: where an attempt began that must not be repeated, and did not end.
+      open: what calls can have used of attempts that did not end, by place.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        paths: Mapping[int, str],
+        created: float,
+        fetch: Callable[[bytes], bytes],
+    ) -> None:
+        self.held: tuple[str, str] | None = None
+        self.ended: Ended | None = None
+        self.begun: dict[tuple[str, str], int] = {}
+        self.open: dict[tuple[str, str], Usage] = {}
+        self._records = records
+        self._paths = paths
+        self._created = created
+        self._fetch = fetch
+        self._arrived: dict[tuple[str, str], Arrival] = {}
+
+    def arrive(self, path: str, arrival: Arrival) -> None:
+        """A strand has come to the node at *path*."""
+        self._arrived[path, arrival.strand.position()] = arrival
+
+    def follow_all(self) -> None:
+        """Follow the records to the last.
+
+        Raises:
+          DivergedError: they do not fit.
+          CodecError: a value in them cannot be read.
+          JournalError: a large value is not there.
+        """
+        for number, record in enumerate(self._records, 1):
+            match record:
+                case Held():
+                    self.held = (record.reason, record.detail)
+                case Released():
+                    self.held = None
+                    self.begun.clear()
+                case Ended():
+                    self.ended = record
+                case _:
+                    self._follow(number, cast("Placed", record))
+
+    def go_on(self) -> None:
+        """Let everything go on that was under way."""
+        arrived, self._arrived = self._arrived, {}
+        for arrival in arrived.values():
+            if not arrival.strand.ended:
+                arrival.go(self)
+
+    def _follow(self, number: int, record: Placed) -> None:
+        path = self._paths.get(record.node, f"node {record.node}")
+        key = (path, record.position)
+        arrival = self._arrived.get(key)
+        if arrival is None:
+            at = f"{path} ({record.position})" if record.position else path
+            raise DivergedError(
+                f"record {number} is of {at}, which the run does not come to"
+            )
+        match record:
+            case Begun():
+                self.begun[key] = record.number
+                return
+            case Reserved():
+                worst = cast("Usage", self.value(record.worst))
+                self.open[key] = self.open.get(key, NO_USAGE) + worst
+                return
+            case _:
+                self.begun.pop(key, None)
+                self.open.pop(key, None)
+        if arrival.strand.ended:
+            return  # it was called off while the record was being written
+        # Before it is followed: the strand may come here again at once.
+        del self._arrived[key]
+        if not arrival.take(record, self):
+            self._arrived[key] = arrival
+
+    # What arrivals need of the records
+
+    def value(self, plain: object) -> object:
+        """Return a value that stands in a record."""
+        return restored(plain, self._fetch)
+
+    def failure(self, plain: object) -> Failure:
+        """Return a failure that stands in a record."""
+        found = self.value(plain)
+        if not isinstance(found, Failure):
+            raise DivergedError(
+                f"a {type(found).__name__} stands in place of a failure"
+            )
+        return found
+
+    def attempts(self, plain: object) -> tuple[AttemptRecord, ...]:
+        """Return the attempts that stand in a record."""
+        if plain is None:
+            return ()
+        return cast("tuple[AttemptRecord, ...]", self.value(plain))
+
+    def usage(self, plain: object) -> Usage | None:
+        """Return the usage that stands in a record."""
+        return None if plain is None else cast("Usage", self.value(plain))
+
+    def entry(self, path: str, record: Finished | Failed) -> StepEntry:
+        """Return what a run remembers of a step that has ended."""
+        ended = self.moment(record.at)
+        return StepEntry(
+            path,
+            record.position,
+            ended - record.took / MICROS,
+            ended,
+            record.number,
+            self.attempts(record.attempts),
+            self.failure(record.failure) if isinstance(record, Failed) else None,
+            self.usage(record.usage),
+        )
+
+    def moment(self, at: int) -> float:
+        """Return when that was, on the runtime's clock; seconds."""
+        return self._created + at / MICROS
+
+
+def misfit(path: str, record: Placed) -> DivergedError:
+    """Return the error for a record that cannot be at *path*."""
+    kind = type(record).__name__.lower()
+    return DivergedError(f"{path} has a record {kind!r}, which cannot be there")

@@ -1,0 +1,345 @@
+"""The journal of one run: what happens to it becomes records, and then goes on.
+
+What a run meets that it could not foresee is handed over as a record together
+with what follows; what follows is done when the record is safe (or at once, if the
+runtime is to be quick rather than sure).  See `understudy_protocols.records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import attrs
+import trio
+
+from understudy.engine.places import Place, StepEntry
+from understudy.journal.recorder import Recorder
+from understudy.journal.values import stored
+from understudy_protocols.codec import to_plain
+from understudy_protocols.failures import AttemptRecord, Failure
+from understudy_protocols.journal import StoredRun
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.records import (
+    Accepted,
+    Answered,
+    Begun,
+    Decided,
+    Ended,
+    Failed,
+    Finished,
+    Held,
+    Passed,
+    Paused,
+    Record,
+    Released,
+    Reserved,
+    Retrying,
+    Skipped,
+    encode_record,
+)
+from understudy_protocols.usage import Usage
+
+MICROS = 1_000_000
+
+
+def micros_of(moment: datetime) -> int:
+    """Return a moment on the calendar in microseconds since 1970."""
+    return round(moment.timestamp() * MICROS)
+
+
+class Landing:
+    """What a strand waits in while its record is being written."""
+
+    __slots__ = ("_follow", "_strand")
+
+    def __init__(self, strand: Place, follow: Callable[[], None]) -> None:
+        self._strand: Place = strand
+        self._follow: Callable[[], None] | None = follow
+        strand.waiting = self
+
+    def cancel(self) -> None:
+        """Forget the strand: its record stays, and leads to nothing."""
+        self._follow = None
+
+    def __call__(self) -> None:
+        """Go on, unless the strand was called off."""
+        follow, self._follow = self._follow, None
+        if follow is not None:
+            self._strand.waiting = None
+            follow()
+
+
+@attrs.frozen
+class Book:
+    """What the journals of all runs of a runtime share.
+
+    Args:
+      recorder: writes.
+      now: the runtime's clock; seconds.
+      utcnow: the wall clock.
+    """
+
+    recorder: Recorder
+    now: Callable[[], float]
+    utcnow: Callable[[], datetime]
+
+    def moment(self) -> int:
+        """Return the time of day; microseconds since 1970."""
+        return micros_of(self.utcnow())
+
+
+class RunJournal:
+    """Makes records of what happens to one run.
+
+    Args:
+      book: what the journals of all runs share.
+      nodes: the number of each node's path.
+      row: what the store calls the run by.
+      created: when it was accepted; seconds on the runtime's clock.
+      number: of its next record.
+
+    Attributes:
+      safe: set when it is safe that the run was accepted.
+      begin: sets the run going then, if it was its turn before.
+    """
+
+    __slots__ = ("_book", "_nodes", "_number", "begin", "created", "row", "safe")
+
+    def __init__(
+        self,
+        book: Book,
+        nodes: Mapping[str, int],
+        row: int,
+        created: float,
+        number: int = 0,
+    ) -> None:
+        self._book: Book = book
+        self._nodes: Mapping[str, int] = nodes
+        self.created: float = created
+        self._number: int = number
+        self.row: int = row
+        self.safe: trio.Event = trio.Event()
+        self.begin: Callable[[], None] | None = None
+        if number:
+            self.safe.set()
+
+    # --- what happens at a node ------------------------------------------------
+
+    def finished(
+        self, strand: Place, entry: StepEntry, value: object, follow: Callable[[], None]
+    ) -> None:
+        """A step gave its value.
+
+        Raises:
+          CodecError: the value cannot be written down; nothing was recorded.
+        """
+        record = Finished(
+            *self._place(entry.path, entry.position, entry.ended),
+            _length(entry),
+            self._stored(value),
+            entry.number,
+            _plain_attempts(entry.attempts),
+            _plain_usage(entry.usage),
+        )
+        self._go_on(strand, record, follow)
+
+    def failed(
+        self, strand: Place, entry: StepEntry, follow: Callable[[], None]
+    ) -> None:
+        """A step has failed for good."""
+        record = Failed(
+            *self._place(entry.path, entry.position, entry.ended),
+            _length(entry),
+            to_plain(entry.failure),
+            entry.number,
+            _plain_attempts(entry.attempts),
+            _plain_usage(entry.usage),
+        )
+        self._go_on(strand, record, follow)
+
+    def skipped(
+        self, strand: Place, entry: StepEntry, follow: Callable[[], None]
+    ) -> None:
+        """A step was not to run."""
+        place = self._place(entry.path, entry.position, entry.ended)
+        self._go_on(strand, Skipped(*place), follow)
+
+    def retrying(
+        self,
+        strand: Place,
+        path: str,
+        number: int,
+        attempts: tuple[AttemptRecord, ...],
+        delay: float,
+    ) -> None:
+        """An attempt has failed, and the one of that *number* follows."""
+        due = None
+        if delay > 0:
+            due = self._book.moment() + round(delay * MICROS)
+        plain = _plain_attempts(attempts)
+        self._note(Retrying(*self._here(path, strand), number, plain, due))
+
+    def begun(
+        self, strand: Place, path: str, number: int, follow: Callable[[], None]
+    ) -> None:
+        """An attempt is about to begin that must not be repeated: waits in any case."""
+        self._note(Begun(*self._here(path, strand), number))
+        self._book.recorder.follow(Landing(strand, follow))
+
+    def decided(
+        self,
+        strand: Place,
+        path: str,
+        turn: int,
+        answer: object,
+        follow: Callable[[], None],
+    ) -> None:
+        """The user's code was asked.
+
+        Raises:
+          CodecError: the answer cannot be written down; nothing was recorded.
+        """
+        record = Decided(*self._here(path, strand), turn, self._stored(answer))
+        self._go_on(strand, record, follow)
+
+    def paused(self, strand: Place, path: str, timeout: float | None) -> None:
+        """A strand waits for an answer."""
+        until = None
+        if timeout is not None:
+            until = self._book.moment() + round(timeout * MICROS)
+        self._note(Paused(*self._here(path, strand), until))
+
+    def answered(
+        self, strand: Place, path: str, value: object
+    ) -> Callable[[Callable[[], None]], None]:
+        """Return what records that a pause has its value, and then goes on.
+
+        Raises:
+          CodecError: the value cannot be written down.
+        """
+        record = Answered(*self._here(path, strand), self._stored(value))
+        return lambda follow: self._go_on(strand, record, follow)
+
+    def passed(self, strand: Place, path: str, follow: Callable[[], None]) -> None:
+        """A node was done as soon as it was entered; *follow* is never called at once."""
+        self._note(Passed(*self._here(path, strand)))
+        self._book.recorder.follow(Landing(strand, follow))
+
+    def lost(
+        self, strand: Place, path: str, failure: Failure, follow: Callable[[], None]
+    ) -> None:
+        """A strand has failed at a node before anything was tried there.
+
+        *follow* is never called at once.
+        """
+        self._note(Failed(*self._here(path, strand), 0, to_plain(failure)))
+        self._book.recorder.follow(Landing(strand, follow))
+
+    async def reserved(
+        self, strand: Place, path: str, number: int, worst: Usage
+    ) -> None:
+        """Money or tokens are put aside for a call: return when that is safe.
+
+        Always a checkpoint.
+
+        Cancellation: it may be recorded, and then counts as spent if the process
+          ends before the attempt does.
+        """
+        self._note(Reserved(*self._here(path, strand), number, to_plain(worst)))
+        safe = trio.Event()
+        self._book.recorder.follow(safe.set)
+        await safe.wait()
+
+    # --- what happens to the run -------------------------------------------------
+
+    def accepted(self, stored_run: StoredRun, record: Accepted) -> None:
+        """The run is accepted; it begins when that is safe."""
+        self._book.recorder.batch.runs.append(stored_run)
+        self._note(record)
+        self._book.recorder.follow(self._safe)
+
+    def _safe(self) -> None:
+        self.safe.set()
+        begin, self.begin = self.begin, None
+        if begin is not None:
+            begin()
+
+    def status(self, status: RunStatus) -> None:
+        """Let others see where the run stands."""
+        self._book.recorder.batch.statuses[self.row] = (status, self._book.moment())
+
+    def held(self, reason: str, detail: str) -> None:
+        """The run is kept from going on."""
+        self.status(RunStatus.HELD)
+        self._note(Held(reason, detail))
+        self._book.recorder.wake()
+
+    def released(self) -> None:
+        """Somebody lets the run go on."""
+        self._note(Released())
+        self._book.recorder.wake()
+
+    def recovered(self, count: int) -> None:
+        """A process has died while it ran, for the so many-th time."""
+        self._book.recorder.batch.recoveries[self.row] = count
+
+    def ended(
+        self,
+        status: RunStatus,
+        at: float,
+        failure: Failure | None,
+        follow: Callable[[], None],
+    ) -> None:
+        """The run is over; *follow* is called when that is safe, in any case."""
+        plain = None if failure is None else to_plain(failure)
+        self._note(Ended(status.value, self.at(at), plain))
+        self.status(status)
+        self._book.recorder.follow(follow)
+
+    def until(self, due: int) -> float:
+        """Return how long it is until a moment on the calendar; seconds."""
+        return (due - self._book.moment()) / MICROS
+
+    def at(self, now: float) -> int:
+        """Return a moment of the runtime's clock in microseconds since acceptance."""
+        return max(0, round((now - self.created) * MICROS))
+
+    # --- inside ------------------------------------------------------------------
+
+    def _here(self, path: str, strand: Place) -> tuple[int, str, int]:
+        return self._place(path, strand.position(), self._book.now())
+
+    def _place(self, path: str, position: str, now: float) -> tuple[int, str, int]:
+        return self._nodes[path], position, self.at(now)
+
+    def _stored(self, value: object) -> object:
+        return stored(value, self._book.recorder.batch.blobs.setdefault)
+
+    def _note(self, record: Record) -> None:
+        """Hand a record over that nobody waits for."""
+        self._book.recorder.batch.records.append(
+            (self.row, self._number, encode_record(record))
+        )
+        self._number += 1
+
+    def _go_on(self, strand: Place, record: Record, follow: Callable[[], None]) -> None:
+        """Hand a record over, and go on as soon as one may."""
+        self._note(record)
+        if self._book.recorder.durability == "step":
+            self._book.recorder.follow(Landing(strand, follow))
+        else:
+            self._book.recorder.wake()
+            follow()
+
+
+def _length(entry: StepEntry) -> int:
+    return max(0, round((entry.ended - entry.started) * MICROS))
+
+
+def _plain_attempts(attempts: tuple[AttemptRecord, ...]) -> object:
+    return to_plain(attempts) if attempts else None
+
+
+def _plain_usage(usage: Usage | None) -> object:
+    return None if usage is None else to_plain(usage)

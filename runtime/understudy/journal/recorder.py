@@ -1,0 +1,155 @@
+"""The writer: gathers what is to be recorded, and says when it is safe.
+
+Whoever has a record hands it over with what is to follow, and goes on.  While one
+batch is being written the next one gathers; when it is safe, what follows its
+records is called, in their order.  So whatever a record leads to happens after the
+record, and in the same order as it will when the records are followed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+import trio
+
+from understudy_protocols.errors import JournalStaleError, JournalWriteError
+from understudy_protocols.journal import Batch
+from understudy_protocols.supervision import Life
+
+Durability = Literal["step", "async"]
+"""Whether a run waits for each of its records to be safe, or goes on at once."""
+
+FIRST_WAIT, LONGEST_WAIT, GIVE_UP = 0.05, 2.0, 60.0
+"""A batch that cannot be written is tried again after so long, at most after so
+long, and for so long in all; seconds."""
+
+_LOG = logging.getLogger("understudy.journal")
+
+
+class Recorder:
+    """Hands batches to a store, one at a time.
+
+    Args:
+      write: writes one batch and returns when it is safe; not cut in the middle.
+      durability: see there.
+
+    Attributes:
+      batch: what has been handed over and is not under way yet.
+      trouble: why the journal cannot be written at present; None if it can.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Batch], Awaitable[None]],
+        durability: Durability,
+    ) -> None:
+        self.durability: Durability = durability
+        self.batch = Batch()
+        self.trouble: str | None = None
+        self._write = write
+        self._follow: list[Callable[[], None]] = []
+        self._parked: trio.lowlevel.Task | None = None
+        self._idle: trio.Event | None = None
+        self._closing = False
+        self._writing = False
+
+    def follow(self, call: Callable[[], None]) -> None:
+        """Make *call* when all that was handed over so far is safe."""
+        self._follow.append(call)
+        self.wake()
+
+    def wake(self) -> None:
+        """See that what was handed over is written soon."""
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+            self._parked = None
+
+    async def flushed(self) -> None:
+        """Wait until all that was handed over is safe, and has been followed.
+
+        Always a checkpoint.
+        """
+        await trio.lowlevel.checkpoint()
+        while self._writing or self._follow or self.batch:
+            if self._idle is None:
+                self._idle = trio.Event()
+            self.wake()
+            await self._idle.wait()
+
+    async def run(self, life: Life) -> None:
+        """Write until asked to stop; what was handed over until then is written.
+
+        Raises:
+          JournalStaleError: another process has taken the journal over.
+          JournalWriteError: it could not be written for a minute.
+        """
+        life.on_stop(self._stop)
+        life.ready()
+        while True:
+            if self.batch or self._follow:
+                await self._round()
+            elif self._closing:
+                return
+            else:
+                self._rested()
+                await self._park()
+
+    def _stop(self) -> None:
+        self._closing = True
+        self.wake()
+
+    def _rested(self) -> None:
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
+
+    async def _park(self) -> None:
+        self._parked = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _round(self) -> None:
+        batch, follow = self.batch, self._follow
+        self.batch, self._follow = Batch(), []
+        self._writing = True
+        if batch:
+            await self._written(batch)
+        else:
+            await trio.lowlevel.checkpoint()
+        self._writing = False
+        _call_all(follow)
+
+    async def _written(self, batch: Batch) -> None:
+        """Write one batch, however often it takes."""
+        delay, deadline = FIRST_WAIT, math.inf
+        while True:
+            try:
+                await self._write(batch)
+            except JournalWriteError as error:
+                now = trio.current_time()
+                deadline = min(deadline, now + GIVE_UP)
+                if now >= deadline:
+                    raise
+                if self.trouble is None:
+                    _LOG.error("%s; runs wait until it can be written", error)
+                self.trouble = str(error)
+            except JournalStaleError as error:
+                self.trouble = str(error)
+                raise
+            else:
+                self.trouble = None
+                return
+            await trio.sleep(delay)
+            delay = min(2 * delay, LONGEST_WAIT)
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
