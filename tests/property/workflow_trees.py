@@ -21,6 +21,8 @@ from understudy import (
     Decision,
     Outcome,
     RetryConfig,
+    RunResult,
+    RunStatus,
     StepError,
     Workflow,
     all_of,
@@ -41,6 +43,9 @@ from understudy_protocols.state import OrchestrationState
 
 MAX_ATTEMPTS = 3
 NEVER = 99
+
+ran: list[str] = []
+"""The keys of steps whose functions came to their end, in that order."""
 
 
 def digest(value: object) -> int:
@@ -351,6 +356,7 @@ def _leaf(spec: Leaf) -> AnyNode:
             cause = Cause.SERVER if spec.retried else Cause.STEP_ERROR
             raise StepError("as drawn", cause=cause)
         seen = {name: context[name] for name, _ in spec.needs}
+        ran.append(attempt.key)
         return computed(spec, place_of(context), seen)
 
     def when(context: Context[object]) -> bool:
@@ -622,3 +628,34 @@ class Meaning:
             if accepts(value):
                 return value
         return value
+
+
+def check_meaning(spec: Group, given: object, result: RunResult[object]) -> None:
+    """See that a run came to what plain recursion says of its workflow."""
+    meaning, env = Meaning(), dict[str, object]()
+    value: object = None
+    try:
+        value = meaning.run(spec, env, Place(given), ())
+    except Failed:
+        assert result.status is RunStatus.FAILED
+        assert result.failure is not None
+    except Skipped:
+        assert result.status is RunStatus.COMPLETED
+    else:
+        assert result.status is RunStatus.COMPLETED
+    if result.status is RunStatus.COMPLETED:
+        assert plain(result.value) == plain(value)
+        assert plain(result.outputs) == plain(env)
+        assert list(result.outputs) == list(env)
+    ended, must = _entries(result), sorted(meaning.must)
+    for entry in must:
+        assert ended.count(entry) == must.count(entry), entry
+    for entry in ended:
+        assert entry in must or entry in meaning.may, entry
+
+
+def _entries(result: RunResult[object]) -> list[Entry]:
+    return sorted(
+        (step.path.rpartition("/")[2], step.position, step.status, step.number)
+        for step in result.steps
+    )

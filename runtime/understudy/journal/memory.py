@@ -69,6 +69,18 @@ class MemoryStore:
             del self._requests[number]
             self.outcomes[number] = outcome
 
+    def copy(self) -> MemoryStore:
+        """Return what a crash at this moment would leave."""
+        image = MemoryStore()
+        image._runs = dict(self._runs)
+        image._rows = dict(self._rows)
+        image._records = {row: list(them) for row, them in self._records.items()}
+        image._blobs = dict(self._blobs)
+        image._shapes = list(self._shapes)
+        image._requests = dict(self._requests)
+        image._asked = self._asked
+        return image
+
     @property
     def next_row(self) -> int:
         """See `Store`."""

@@ -10,6 +10,7 @@ import attrs
 
 from understudy.workflows.context import Context
 from understudy.workflows.step import Step
+from understudy_protocols.codec import register_tag
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.frozen import FrozenMap, freeze
 
@@ -37,6 +38,9 @@ class Decision:
     def __str__(self) -> str:
         facts = ", ".join(f"{key} {value}" for key, value in self.features.items())
         return f"{self.route} ({facts})" if facts else self.route
+
+
+register_tag(Decision, "understudy.decision")
 
 
 @runtime_checkable

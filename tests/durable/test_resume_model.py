@@ -1,0 +1,64 @@
+"""A run that is killed anywhere and begun again comes to the same end, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from images import RUN, Filmed, known, utcnow
+
+from understudy import RunResult, Runtime
+from understudy.journal.memory import MemoryStore
+from understudy.journal.recorder import Durability
+from understudy.testing import run_seeded, seeds
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
+
+from workflow_trees import AnyNode, Group, build, check_meaning, ran, trees
+
+INPUT = 7
+
+
+async def _run(
+    workflow: AnyNode, store: MemoryStore, start: float, durability: Durability
+) -> RunResult[object]:
+    async with Runtime(
+        workflow,
+        seed=1,
+        journal=store,
+        durability=durability,
+        utcnow=utcnow(start),
+    ) as runtime:
+        return await runtime.run(workflow, INPUT, run_id=RUN)
+
+
+@settings(
+    max_examples=int(os.environ.get("UNDERSTUDY_RESUMES", "200")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(spec=trees(), seed=seeds(), at=st.floats(0, 1), then=st.floats(0, 1))
+def test_a_run_goes_on_from_wherever_it_was_and_repeats_nothing(
+    spec: Group, seed: int, at: float, then: float
+) -> None:
+    workflow = build(spec)
+    store = Filmed()
+    check_meaning(
+        spec, INPUT, run_seeded(_run, workflow, store, 0.0, "step", seed=seed)
+    )
+    # Twice in a row: what was brought back once must be good for a second time.
+    moment, start = at, 0.0
+    for moment in (at, then):
+        before, image = store.images[round(moment * (len(store.images) - 1))]
+        start += before
+        store = Filmed()
+        store.__dict__.update(image.copy().__dict__)
+        done = known(store).finished
+        ran.clear()
+        result = run_seeded(_run, workflow, store, start, "step", seed=seed + 1)
+        check_meaning(spec, INPUT, result)
+        assert not done & set(ran), "what was finished was done again"
+        assert len(ran) == len(set(ran))
