@@ -234,6 +234,7 @@ Record: TypeAlias = Accepted | Placed | Held | Released | Ended
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Record)
+_head: Final = msgspec.msgpack.Decoder(list[object])
 
 encode_record: Final = _encoder.encode
 """Return a record as bytes."""
@@ -254,17 +255,15 @@ def decode_record(content: bytes) -> Record:
 
 def _problem(content: bytes, error: Exception) -> str:
     try:
-        parts: object = msgspec.msgpack.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        tag = _head.decode(content)[0]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
         return f"this is no record that can be read: {error}"
-    match parts:
-        case [int(tag), *_] if tag not in _TAGS:
-            return (
-                f"this is a record with the tag {tag}, which is not known here; "
-                "a later release may have written it"
-            )
-        case _:
-            return f"this is no record that can be read: {error}"
+    if isinstance(tag, int) and tag not in _TAGS:
+        return (
+            f"this is a record with the tag {tag}, which is not known here; "
+            "a later release may have written it"
+        )
+    return f"this is no record that can be read: {error}"
 
 
 _TAGS: Final = frozenset(range(1, 15))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 from understudy.budgets import RunBudget
 from understudy.engine.flow import Flow
@@ -26,7 +27,7 @@ from understudy_protocols.errors import (
 from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.journal import Store, StoredRun
 from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.records import Accepted, Record, decode_record
+from understudy_protocols.records import Accepted, Held, Record, decode_record
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import NO_USAGE, Usage
 
@@ -62,6 +63,8 @@ class DurableRuns:
         self._nodes: dict[str, Mapping[str, int]] = {}
         self._paths: dict[int, str] = {}
         self._shapes: dict[str, int] = {}
+        # Of this process's own time: the store may not know of them yet.
+        self._held: dict[str, RunHeldError] = {}
 
     def open(self, hosted: Mapping[str, Hosted]) -> None:
         """Take the journal over.
@@ -170,6 +173,7 @@ class DurableRuns:
 
         Raises:
           JournalError: its records are damaged.
+          RunHeldError: it is held.
         """
         records = [decode_record(one) for one in self.store.records(stored.row)]
         if not records or not isinstance(records[0], Accepted):
@@ -178,6 +182,12 @@ class DurableRuns:
                 "see what else is wrong with `understudy runs verify`"
             )
         accepted, rest = records[0], records[1:]
+        if stored.run_id in self._held and not release:
+            raise self._held[stored.run_id]
+        if stored.status is RunStatus.HELD and not release:
+            for record in reversed(rest):
+                if isinstance(record, Held):
+                    raise RunHeldError(stored.run_id, record.reason, record.detail)
         run = self._cell(stored, accepted, rest, hosted)
         if stored.status.terminal:
             self._follow(run, hosted, rest)
@@ -195,7 +205,14 @@ class DurableRuns:
                 return run
         if release and run.journal is not None:
             run.journal.released()
-        run.begin = lambda _: self._begin(run, hosted, rest, release=release)
+        journal = run.journal
+        assert journal is not None, "its cell was made with one"
+
+        def begin() -> None:
+            if not run.ended:
+                self._begin(run, hosted, rest, release=release)
+
+        run.begin = lambda _: journal.when_safe(begin)
         return run
 
     def hold(self, run: Run, reason: str, detail: str) -> None:
@@ -203,7 +220,7 @@ class DurableRuns:
         assert run.journal is not None, "only what is written down can go on later"
         run.replay = None
         run.journal.held(reason, detail)
-        error = RunHeldError(run.id, reason, detail)
+        error = self._held[run.id] = RunHeldError(run.id, reason, detail)
         self._flow.suspend(run, error, RunStatus.HELD)
 
     # --- inside --------------------------------------------------------------------
@@ -253,11 +270,7 @@ class DurableRuns:
         if replay is None:
             return
         if release:
-            replay.held = None
             replay.begun.clear()
-        if replay.held is not None:
-            self._hold_again(run, *replay.held)
-            return
         for (path, _), number in replay.begun.items():
             self.hold(
                 run,
@@ -302,11 +315,6 @@ class DurableRuns:
             run.finished = replay.moment(ended.at)
         return replay
 
-    def _hold_again(self, run: Run, reason: str, detail: str) -> None:
-        run.replay = None
-        error = RunHeldError(run.id, reason, detail)
-        self._flow.suspend(run, error, RunStatus.HELD)
-
     def _arm(self, run: Run) -> None:
         flow = self._flow
         hard, run.hard_deadline = run.hard_deadline, math.inf
@@ -339,7 +347,9 @@ def _budget(accepted: Accepted) -> Budget | None:
 
 
 def _metadata(value: object) -> FrozenMap[str, object]:
-    return value if isinstance(value, FrozenMap) else FrozenMap[str, object]()
+    if not isinstance(value, FrozenMap):
+        return FrozenMap()
+    return cast("FrozenMap[str, object]", value)
 
 
 def _estimated(worst: Usage) -> Usage:

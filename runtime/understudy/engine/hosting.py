@@ -68,11 +68,10 @@ class Hosted:
     def begin(self, run: Run) -> None:
         """Set *run* going from its accepted state, when that is on record."""
         run.become(RunStatus.RUNNING)
-        journal = run.journal
-        if journal is None or journal.safe.is_set():
+        if run.journal is None:
             self.enter(run)
         else:
-            journal.begin = lambda: None if run.ended else self.enter(run)
+            run.journal.when_safe(lambda: None if run.ended else self.enter(run))
 
     def enter(self, run: Run) -> None:
         """Bring *run* to its first node."""

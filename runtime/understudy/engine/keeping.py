@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +16,11 @@ from understudy.engine.hosting import Hosted
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
 from understudy.journal.writer_thread import WriterThread
-from understudy_protocols.errors import ConfigError
+from understudy_protocols.errors import ConfigError, JournalError
 from understudy_protocols.journal import Batch, Store
 from understudy_protocols.supervision import ChildSpec
+
+_LOG = logging.getLogger("understudy.journal")
 
 
 class Keeping:
@@ -36,10 +39,16 @@ class Keeping:
         self.runs.open(hosted)
 
     def close(self) -> None:
-        """Let go of the journal; what was handed over is written."""
+        """Let go of the journal; what was handed over is written, if it can be."""
         if self._thread is not None:
             self._thread.close()
-        self.runs.close()
+        try:
+            for batch in self.runs.recorder.rest():
+                self.runs.store.write(batch)
+        except JournalError as error:
+            _LOG.error("%s; the runs go on from what was written before", error)
+        finally:
+            self.runs.close()
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors that a journal needs."""

@@ -68,7 +68,6 @@ class Replay:
       fetch: gives the content of a large value by its digest.
 
     Attributes:
-      held: why the run is not to go on, and in a sentence; None if it may.
       ended: how the run ended; None if it has not.
       begun: where an attempt began that must not be repeated, and did not end.
       open: what calls can have used of attempts that did not end, by place.
@@ -81,7 +80,6 @@ class Replay:
         created: float,
         fetch: Callable[[bytes], bytes],
     ) -> None:
-        self.held: tuple[str, str] | None = None
         self.ended: Ended | None = None
         self.begun: dict[tuple[str, str], int] = {}
         self.open: dict[tuple[str, str], Usage] = {}
@@ -106,9 +104,8 @@ class Replay:
         for number, record in enumerate(self._records, 1):
             match record:
                 case Held():
-                    self.held = (record.reason, record.detail)
+                    pass
                 case Released():
-                    self.held = None
                     self.begun.clear()
                 case Ended():
                     self.ended = record

@@ -268,6 +268,7 @@ class RunJournal:
     def status(self, status: RunStatus) -> None:
         """Let others see where the run stands."""
         self._book.recorder.batch.statuses[self.row] = (status, self._book.moment())
+        self._book.recorder.wake()
 
     def held(self, reason: str, detail: str) -> None:
         """The run is kept from going on."""
@@ -281,8 +282,21 @@ class RunJournal:
         self._book.recorder.wake()
 
     def recovered(self, count: int) -> None:
-        """A process has died while it ran, for the so many-th time."""
+        """A process has died while it ran, for the so many-th time.
+
+        It does not begin before that is safe: else a run that kills its process at
+        once would do so for ever.
+        """
         self._book.recorder.batch.recoveries[self.row] = count
+        self.safe = trio.Event()
+        self._book.recorder.follow(self._safe)
+
+    def when_safe(self, begin: Callable[[], None]) -> None:
+        """Set the run going, as soon as it is safe that it may."""
+        if self.safe.is_set():
+            begin()
+        else:
+            self.begin = begin
 
     def ended(
         self,

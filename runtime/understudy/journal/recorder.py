@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Literal
 
 import trio
@@ -52,9 +52,8 @@ class Recorder:
         self._write = write
         self._follow: list[Callable[[], None]] = []
         self._parked: trio.lowlevel.Task | None = None
-        self._idle: trio.Event | None = None
         self._closing = False
-        self._writing = False
+        self._under_way: Batch | None = None
 
     def follow(self, call: Callable[[], None]) -> None:
         """Make *call* when all that was handed over so far is safe."""
@@ -67,17 +66,12 @@ class Recorder:
             trio.lowlevel.reschedule(self._parked)
             self._parked = None
 
-    async def flushed(self) -> None:
-        """Wait until all that was handed over is safe, and has been followed.
-
-        Always a checkpoint.
-        """
-        await trio.lowlevel.checkpoint()
-        while self._writing or self._follow or self.batch:
-            if self._idle is None:
-                self._idle = trio.Event()
-            self.wake()
-            await self._idle.wait()
+    def rest(self) -> Iterator[Batch]:
+        """Yield what was handed over and not written before this was ended."""
+        if self._under_way is not None:
+            yield self._under_way
+        if self.batch:
+            yield self.batch
 
     async def run(self, life: Life) -> None:
         """Write until asked to stop; what was handed over until then is written.
@@ -94,17 +88,11 @@ class Recorder:
             elif self._closing:
                 return
             else:
-                self._rested()
                 await self._park()
 
     def _stop(self) -> None:
         self._closing = True
         self.wake()
-
-    def _rested(self) -> None:
-        if self._idle is not None:
-            self._idle.set()
-            self._idle = None
 
     async def _park(self) -> None:
         self._parked = trio.lowlevel.current_task()
@@ -118,12 +106,11 @@ class Recorder:
     async def _round(self) -> None:
         batch, follow = self.batch, self._follow
         self.batch, self._follow = Batch(), []
-        self._writing = True
         if batch:
+            self._under_way = batch
             await self._written(batch)
         else:
             await trio.lowlevel.checkpoint()
-        self._writing = False
         _call_all(follow)
 
     async def _written(self, batch: Batch) -> None:
@@ -131,7 +118,8 @@ class Recorder:
         delay, deadline = FIRST_WAIT, math.inf
         while True:
             try:
-                await self._write(batch)
+                with trio.CancelScope(shield=True):
+                    await self._write(batch)
             except JournalWriteError as error:
                 now = trio.current_time()
                 deadline = min(deadline, now + GIVE_UP)
@@ -145,6 +133,7 @@ class Recorder:
                 raise
             else:
                 self.trouble = None
+                self._under_way = None
                 return
             await trio.sleep(delay)
             delay = min(2 * delay, LONGEST_WAIT)

@@ -59,12 +59,18 @@ def restored(plain: object, fetch: Callable[[bytes], bytes]) -> object:
       CodecError: it is none, or of a class that has no tag here.
       JournalError: what *fetch* raises.
     """
-    match plain:
-        case {"$blob": bytes(digest), **rest} if not rest:
-            try:
-                kept: Any = _decode(fetch(digest))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise CodecError(f"the value {digest.hex()} is unreadable") from error
-            return from_plain(kept)
-        case _:
-            return from_plain(plain)
+    if isinstance(plain, dict):
+        pairs = cast("dict[object, object]", plain)
+        digest = pairs.get(BLOB)
+        if isinstance(digest, bytes) and len(pairs) == 1:
+            return from_plain(_kept(digest, fetch))
+    return from_plain(plain)
+
+
+def _kept(digest: bytes, fetch: Callable[[bytes], bytes]) -> object:
+    content = fetch(digest)
+    try:
+        plain: Any = _decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CodecError(f"the value {digest.hex()} is unreadable: {error}") from error
+    return plain

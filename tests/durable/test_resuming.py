@@ -1,0 +1,520 @@
+"""What a run finds again, at each place where it can have been left."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+from images import RUN, Filmed, records_of, utcnow
+
+from understudy import (
+    Attempt,
+    Budget,
+    Cause,
+    Context,
+    RetryConfig,
+    RunStatus,
+    Runtime,
+    StepError,
+    cascade,
+    child,
+    each,
+    pause,
+    repeat,
+    sequence,
+    step,
+)
+from understudy.journal.memory import MemoryStore
+from understudy.testing import run_seeded
+from understudy.workflows.nodes import Workflow
+from understudy_protocols.errors import (
+    JournalBusyError,
+    JournalWriteError,
+    RunHeldError,
+    RunSuspendedError,
+)
+from understudy_protocols.journal import Batch
+from understudy_protocols.records import (
+    Begun,
+    Decided,
+    Ended,
+    Finished,
+    Retrying,
+)
+
+Flow = Workflow[object, object, object]
+Body = Callable[[Runtime[object]], Awaitable[object]]
+
+
+def live(
+    workflow: Flow,
+    store: MemoryStore,
+    body: Body,
+    *,
+    start: float = 0.0,
+    seed: int = 0,
+    **options: object,
+) -> object:
+    """Let one process live with this journal, and do *body* in it."""
+
+    async def main() -> object:
+        async with Runtime(
+            workflow,
+            seed=1,
+            journal=store,
+            utcnow=utcnow(start),
+            **options,  # type: ignore[arg-type]
+        ) as runtime:
+            return await body(runtime)
+
+    return run_seeded(main, seed=seed)
+
+
+def ends(workflow: Flow, given: object = "input", **terms: object) -> Body:
+    """Run *workflow*, or go on with it, and return its result."""
+
+    async def body(runtime: Runtime[object]) -> object:
+        return await runtime.run(workflow, given, run_id=RUN, **terms)  # type: ignore[arg-type]
+
+    return body
+
+
+def image_at(store: Filmed, time: float) -> MemoryStore:
+    """Return what a crash at *time* would leave."""
+    return [image for at, image in store.images if at <= time][-1].copy()
+
+
+def noting(name: str, notes: list[str], *, takes: float = 1.0) -> Flow:
+    async def body(context: Context[object], attempt: Attempt[object]) -> object:
+        notes.append(f"{name} {attempt.key[:4]}")
+        await trio.sleep(takes)
+        return name
+
+    return step(name=name, output=str)(body)  # type: ignore[return-value]
+
+
+# --- nothing twice ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("time", [0.5, 1.5, 2.5])
+def test_a_step_in_flight_runs_again_under_the_same_key_and_no_other_does(
+    time: float,
+) -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes) for name in "abc"])
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    before, notes[:] = list(notes), []
+    result = live(workflow, image_at(store, time), ends(workflow), start=time)
+    assert notes == before[int(time) :]
+    assert result.value == "c"  # type: ignore[attr-defined]
+    assert [one.path for one in result.steps] == [  # type: ignore[attr-defined]
+        *"abc"
+    ]
+
+
+def test_items_that_are_done_are_not_done_again_and_the_others_go_on() -> None:
+    done: list[object] = []
+
+    async def body(context: Context[object]) -> object:
+        await trio.sleep(1)
+        done.append(context.item)
+        return context.item
+
+    item = step(name="item", output=int)(body)
+    workflow: Flow = each(item, over=_thousand, max_concurrent=50)  # type: ignore[assignment]
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    done.clear()
+    image = image_at(store, 7.5)
+    result = live(workflow, image, ends(workflow))
+    assert sorted(done) == list(range(350, 1000))  # type: ignore[type-var]
+    assert result.value == tuple(range(1000))  # type: ignore[attr-defined]
+
+
+def _thousand(_: Context[object]) -> tuple[int, ...]:
+    return tuple(range(1000))
+
+
+def test_what_the_users_code_decided_is_not_asked_again() -> None:
+    """It would say something else each time."""
+    asked: list[str] = []
+
+    def changes(what: str) -> bool:
+        asked.append(what)
+        return asked.count(what) == 2
+
+    async def one(context: Context[object]) -> object:
+        await trio.sleep(1)
+        return (context.round, context.item, context.input)
+
+    thing = step(name="thing", output=tuple)(one)
+
+    def over(_: Context[object]) -> tuple[int, ...]:
+        asked.append("over")
+        return (len(asked), len(asked) + 1)
+
+    def given(_: Context[object]) -> object:
+        asked.append("input")
+        return f"asked {len(asked)}"
+
+    workflow: Flow = sequence(  # type: ignore[assignment]
+        repeat(thing, until=lambda _: changes("until"), max_rounds=5, name="loop"),
+        cascade(
+            thing.named("low"), thing.named("high"), accept=lambda _: changes("accept")
+        ),
+        each(thing.named("one"), over=over, name="all"),
+        child(thing.named("inner"), input=given, name="within"),
+    )
+    store = Filmed()
+    whole = live(workflow, store, ends(workflow))
+    assert asked == ["until", "until", "accept", "over", "input"]
+    value = whole.outputs  # type: ignore[attr-defined]
+    seen: set[int] = set()
+    for at, image in store.images:
+        asked.clear()
+        decided = [one for one in records_of(image) if isinstance(one, Decided)]
+        again = live(workflow, image.copy(), ends(workflow), start=at)
+        seen.add(len(decided))
+        for count, question in [(2, "until"), (3, "accept"), (4, "over"), (5, "input")]:
+            assert (len(decided) >= count) == (question not in asked)
+        if len(decided) == 5:
+            assert again.outputs == value  # type: ignore[attr-defined]
+    assert seen == set(range(6))
+
+
+# --- attempts, waits, deadlines -----------------------------------------------
+
+
+def test_attempts_go_on_counting_and_a_backoff_goes_on_where_it_was() -> None:
+    made: list[tuple[int, float]] = []
+
+    async def body(context: Context[object], attempt: Attempt[object]) -> object:
+        made.append((attempt.number, trio.current_time()))
+        raise StepError("no", cause=Cause.SERVER)
+
+    fails: Flow = step(  # type: ignore[assignment]
+        name="fails",
+        output=str,
+        retry=RetryConfig(max_attempts=3, backoff_base=10.0, jitter=0.0),
+    )(body)
+    store = Filmed()
+    live(fails, store, ends(fails))
+    assert [number for number, _ in made] == [1, 2, 3]
+    at = made[-1][1]
+    made.clear()
+    left = 4.0
+    result = live(fails, image_at(store, at - left), ends(fails), start=at - left)
+    assert [number for number, _ in made] == [3]
+    assert made[0][1] == pytest.approx(left)
+    assert result.steps[0].number == 3  # type: ignore[attr-defined]
+    assert len(result.steps[0].attempts) == 3  # type: ignore[attr-defined]
+
+
+def test_a_deadline_stands_still_while_no_process_has_the_run() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes, takes=2.0) for name in "abc"])
+    store = Filmed()
+    live(workflow, store, ends(workflow, deadline=5.0))
+    image = image_at(store, 4.5)
+    result = live(workflow, image, ends(workflow), start=10_000.0)
+    assert result.status is RunStatus.EXPIRED  # type: ignore[attr-defined]
+    # Four seconds are on record: one is left.
+    assert result.duration == pytest.approx(5.0)  # type: ignore[attr-defined]
+
+
+def test_a_run_that_expires_on_the_calendar_has_expired_when_it_is_found_late() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes, takes=2.0) for name in "abc"])
+    store = Filmed()
+    expires_at = utcnow(5.0)
+    live(workflow, store, lambda runtime: _submit(runtime, workflow, expires_at))
+    notes.clear()
+    result = live(workflow, image_at(store, 3.0), ends(workflow), start=100.0)
+    assert result.status is RunStatus.EXPIRED  # type: ignore[attr-defined]
+
+
+async def _submit(runtime: Runtime[object], workflow: Flow, moment: object) -> object:
+    handle = await runtime.submit(
+        workflow,
+        "input",
+        run_id=RUN,
+        expires_at=moment(),  # type: ignore[operator]
+    )
+    return await handle.result()
+
+
+# --- pauses --------------------------------------------------------------------
+
+
+def test_a_pause_waits_through_restarts_and_is_answered_in_a_later_life() -> None:
+    notes: list[str] = []
+    workflow: Flow = sequence(  # type: ignore[assignment]
+        noting("a", notes), pause("ask", output=str), noting("b", notes)
+    )
+    store = MemoryStore()
+
+    async def begin(runtime: Runtime[object]) -> None:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        assert await handle.wait(RunStatus.PAUSED) is RunStatus.PAUSED
+
+    async def look(runtime: Runtime[object]) -> None:
+        handle = runtime.get(RUN)
+        await trio.sleep(1)
+        assert (handle.status, handle.pauses) == (RunStatus.PAUSED, ("ask",))
+
+    async def answer(runtime: Runtime[object]) -> object:
+        handle = runtime.get(RUN)
+        runtime.answer(RUN, "ask", "yes")
+        return await handle.result()
+
+    live(workflow, store, begin)
+    stored = store.find(RUN)
+    assert stored is not None
+    assert stored.status is RunStatus.PAUSED
+    for _ in range(10):  # to wait is not to run: no number of lives is too many
+        live(workflow, store, look)
+    result = live(workflow, store, answer)
+    assert result.outputs["ask"] == "yes"  # type: ignore[attr-defined]
+    assert [note[0] for note in notes] == ["a", "b"]
+
+
+def test_the_time_of_a_pause_is_that_of_the_calendar() -> None:
+    workflow: Flow = pause("ask", output=str, timeout=100.0, default="late")  # type: ignore[assignment]
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    took: list[float] = []
+
+    async def timed(runtime: Runtime[object]) -> object:
+        result = await ends(workflow)(runtime)
+        took.append(trio.current_time())
+        return result
+
+    for start, left in [(30.0, 70.0), (99.0, 1.0), (5_000.0, 0.0)]:
+        result = live(workflow, image_at(store, 1.0), timed, start=start)
+        assert result.value == "late"  # type: ignore[attr-defined]
+        assert took.pop() == pytest.approx(left, abs=0.01)
+
+
+# --- steps that must not be repeated --------------------------------------------
+
+
+def test_a_step_that_must_not_be_repeated_is_on_record_before_it_begins() -> None:
+    begun: list[bool] = []
+    store = Filmed()
+
+    async def body(context: Context[object]) -> object:
+        begun.append(any(isinstance(one, Begun) for one in records_of(store)))
+        await trio.sleep(5)
+        return "paid"
+
+    pays: Flow = step(name="pays", output=str, replay_safe=False)(body)  # type: ignore[assignment]
+    live(pays, store, ends(pays))
+    assert begun == [True]
+    image = image_at(store, 2.0)
+    with pytest.raises(RunHeldError, match="pays had begun") as held:
+        live(pays, image, ends(pays))
+    assert held.value.reason == "unknown_outcome"
+    assert begun == [True]
+    # It stays so, and is not taken for one that a process died over.
+    for _ in range(7):
+        with pytest.raises(RunHeldError, match="unknown_outcome"):
+            live(pays, image, ends(pays))
+    stored = image.find(RUN)
+    assert stored is not None
+    assert stored.status is RunStatus.HELD
+
+
+def test_a_run_that_processes_die_of_is_held_in_the_end() -> None:
+    notes: list[str] = []
+    workflow = noting("a", notes)
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 0.5)
+    for _ in range(4):
+        # A process that dies leaves what it had written at first.
+        film = Filmed()
+        film.__dict__.update(image.__dict__ | {"images": []})
+        live(workflow, film, ends(workflow))
+        image = film.images[0][1].copy()
+    with pytest.raises(RunHeldError, match="5 processes have died") as held:
+        live(workflow, image, ends(workflow))
+    assert held.value.reason == "poisoned"
+
+
+# --- the end ---------------------------------------------------------------------
+
+
+def test_a_run_that_is_over_is_found_again_with_its_result_and_not_run() -> None:
+    notes: list[str] = []
+    workflow = sequence(noting("a", notes), noting("b", notes))
+    store = MemoryStore()
+    first = live(workflow, store, ends(workflow, budget=Budget(calls=3)))
+    notes.clear()
+    again = live(workflow, store, ends(workflow))
+    assert notes == []
+    for what in ("value", "status", "outputs", "attempts", "created_at"):
+        assert getattr(again, what) == getattr(first, what)
+    assert again.duration == pytest.approx(first.duration, abs=1e-5)  # type: ignore[attr-defined]
+
+
+def test_nobody_sees_the_end_of_a_run_before_it_is_on_record() -> None:
+    notes: list[str] = []
+    workflow = noting("a", notes)
+    store = MemoryStore()
+
+    async def body(runtime: Runtime[object]) -> None:
+        await runtime.run(workflow, "input", run_id=RUN)
+        assert isinstance(records_of(store)[-1], Ended)
+
+    live(workflow, store, body)
+
+
+def test_a_cancelled_run_stays_cancelled() -> None:
+    notes: list[str] = []
+    workflow = noting("a", notes)
+    store = MemoryStore()
+
+    async def cancel(runtime: Runtime[object]) -> object:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(0.5)
+        handle.cancel()
+        return await handle.result()
+
+    assert live(workflow, store, cancel).status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    again = live(workflow, store, ends(workflow))
+    assert again.status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    assert len(notes) == 1
+
+
+def test_a_runtime_that_is_left_suspends_its_runs_and_the_next_one_goes_on() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes) for name in "abc"])
+    store = MemoryStore()
+
+    async def leave(runtime: Runtime[object]) -> None:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(1.5)
+        watched.append(handle)
+        raise LookupError("enough")
+
+    watched: list[object] = []
+    with pytest.raises(LookupError):
+        live(workflow, store, leave)
+
+    async def look() -> None:
+        with pytest.raises(RunSuspendedError, match="the next runtime goes on"):
+            await watched[0].result()  # type: ignore[attr-defined]
+
+    trio.run(look)
+    for _ in range(6):  # nobody has died: it can be left as often as one likes
+
+        async def glance(runtime: Runtime[object]) -> None:
+            await trio.sleep(0.1)
+            raise LookupError("enough")
+
+        with pytest.raises(LookupError):
+            live(workflow, store, glance)
+    result = live(workflow, store, ends(workflow))
+    assert result.value == "c"  # type: ignore[attr-defined]
+    assert [note[0] for note in notes[:2]] == ["a", "b"]
+
+
+# --- the journal itself --------------------------------------------------------------
+
+
+def test_submitting_returns_when_it_is_safe_that_the_run_was_accepted() -> None:
+    store = MemoryStore()
+    workflow = noting("a", [])
+
+    async def body(runtime: Runtime[object]) -> None:
+        await runtime.submit(workflow, "input", run_id=RUN)
+        assert store.find(RUN) is not None
+
+    live(workflow, store, body)
+
+
+def test_two_runtimes_do_not_execute_the_runs_of_one_journal() -> None:
+    store = MemoryStore()
+    workflow = noting("a", [])
+
+    async def body(runtime: Runtime[object]) -> None:
+        with pytest.raises(JournalBusyError):
+            async with Runtime(workflow, journal=store):
+                pass
+
+    live(workflow, store, body)
+
+
+class Failing(MemoryStore):
+    """A store that cannot write between two moments."""
+
+    def write(self, batch: Batch) -> None:
+        if 1.0 <= trio.current_time() < 9.0:
+            raise JournalWriteError("the disk is full")
+        super().write(batch)
+
+
+def test_runs_wait_while_nothing_can_be_written_and_lose_nothing() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes, takes=2.0) for name in "ab"])
+    store = Failing()
+
+    async def body(runtime: Runtime[object]) -> object:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(5)
+        assert [note[0] for note in notes] == ["a"], "what was not safe went on"
+        with pytest.raises(Exception, match="the disk is full"):
+            await runtime.submit(workflow, "another")
+        result = await handle.result()
+        assert trio.current_time() >= 11.0
+        return result
+
+    assert live(workflow, store, body).value == "b"  # type: ignore[attr-defined]
+
+
+def test_async_goes_on_at_once_and_may_repeat_what_was_not_written() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes, takes=2.0) for name in "ab"])
+    store = Failing()
+
+    async def body(runtime: Runtime[object]) -> object:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(5)
+        assert [note[0] for note in notes] == ["a", "b"]
+        assert not any(isinstance(one, Finished) for one in records_of(store))
+        return await handle.result()
+
+    result = live(workflow, store, body, durability="async")
+    assert result.value == "b"  # type: ignore[attr-defined]
+
+
+def test_a_large_value_is_kept_once() -> None:
+    text = "x" * 50_000
+
+    async def body(context: Context[object]) -> str:
+        return text
+
+    big = step(name="big", output=str)(body)
+    workflow: Flow = sequence(big, big.named("again"), big.named("more"))  # type: ignore[assignment]
+    store = MemoryStore()
+    live(workflow, store, ends(workflow))
+    assert len(store._blobs) == 1
+    assert all(len(content) < 200 for content in store._records[1])
+    assert live(workflow, store, ends(workflow)).value == text  # type: ignore[attr-defined]
+
+
+def test_each_failed_attempt_is_on_record() -> None:
+    async def body(context: Context[object], attempt: Attempt[object]) -> object:
+        if attempt.number < 3:
+            raise StepError("no", cause=Cause.SERVER)
+        return attempt.number
+
+    flaky: Flow = step(  # type: ignore[assignment]
+        name="flaky", output=int, retry=RetryConfig(backoff_base=0)
+    )(body)
+    store = MemoryStore()
+    live(flaky, store, ends(flaky))
+    again = [one.number for one in records_of(store) if isinstance(one, Retrying)]
+    assert again == [2, 3]
