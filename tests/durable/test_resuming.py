@@ -91,7 +91,7 @@ def noting(name: str, notes: list[str], *, takes: float = 1.0) -> Flow:
         await trio.sleep(takes)
         return name
 
-    return step(name=name, output=str)(body)  # type: ignore[return-value]
+    return step(name=name, output=str)(body)
 
 
 # --- nothing twice ------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_items_that_are_done_are_not_done_again_and_the_others_go_on() -> None:
         return context.item
 
     item = step(name="item", output=int)(body)
-    workflow: Flow = each(item, over=_thousand, max_concurrent=50)  # type: ignore[assignment]
+    workflow: Flow = each(item, over=_thousand, max_concurrent=50)
     store = Filmed()
     live(workflow, store, ends(workflow))
     done.clear()
@@ -159,7 +159,7 @@ def test_what_the_users_code_decided_is_not_asked_again() -> None:
         asked.append("input")
         return f"asked {len(asked)}"
 
-    workflow: Flow = sequence(  # type: ignore[assignment]
+    workflow: Flow = sequence(
         repeat(thing, until=lambda _: changes("until"), max_rounds=5, name="loop"),
         cascade(
             thing.named("low"), thing.named("high"), accept=lambda _: changes("accept")
@@ -194,7 +194,7 @@ def test_attempts_go_on_counting_and_a_backoff_goes_on_where_it_was() -> None:
         made.append((attempt.number, trio.current_time()))
         raise StepError("no", cause=Cause.SERVER)
 
-    fails: Flow = step(  # type: ignore[assignment]
+    fails: Flow = step(
         name="fails",
         output=str,
         retry=RetryConfig(max_attempts=3, backoff_base=10.0, jitter=0.0),
@@ -250,7 +250,7 @@ async def _submit(runtime: Runtime[object], workflow: Flow, moment: object) -> o
 
 def test_a_pause_waits_through_restarts_and_is_answered_in_a_later_life() -> None:
     notes: list[str] = []
-    workflow: Flow = sequence(  # type: ignore[assignment]
+    workflow: Flow = sequence(
         noting("a", notes), pause("ask", output=str), noting("b", notes)
     )
     store = MemoryStore()
@@ -281,7 +281,7 @@ def test_a_pause_waits_through_restarts_and_is_answered_in_a_later_life() -> Non
 
 
 def test_the_time_of_a_pause_is_that_of_the_calendar() -> None:
-    workflow: Flow = pause("ask", output=str, timeout=100.0, default="late")  # type: ignore[assignment]
+    workflow: Flow = pause("ask", output=str, timeout=100.0, default="late")
     store = Filmed()
     live(workflow, store, ends(workflow))
     took: list[float] = []
@@ -309,7 +309,7 @@ def test_a_step_that_must_not_be_repeated_is_on_record_before_it_begins() -> Non
         await trio.sleep(5)
         return "paid"
 
-    pays: Flow = step(name="pays", output=str, replay_safe=False)(body)  # type: ignore[assignment]
+    pays: Flow = step(name="pays", output=str, replay_safe=False)(body)
     live(pays, store, ends(pays))
     assert begun == [True]
     image = image_at(store, 2.0)
@@ -497,7 +497,7 @@ def test_a_large_value_is_kept_once() -> None:
         return text
 
     big = step(name="big", output=str)(body)
-    workflow: Flow = sequence(big, big.named("again"), big.named("more"))  # type: ignore[assignment]
+    workflow: Flow = sequence(big, big.named("again"), big.named("more"))
     store = MemoryStore()
     live(workflow, store, ends(workflow))
     assert len(store._blobs) == 1
@@ -511,9 +511,9 @@ def test_each_failed_attempt_is_on_record() -> None:
             raise StepError("no", cause=Cause.SERVER)
         return attempt.number
 
-    flaky: Flow = step(  # type: ignore[assignment]
-        name="flaky", output=int, retry=RetryConfig(backoff_base=0)
-    )(body)
+    flaky: Flow = step(name="flaky", output=int, retry=RetryConfig(backoff_base=0))(
+        body
+    )
     store = MemoryStore()
     live(flaky, store, ends(flaky))
     again = [one.number for one in records_of(store) if isinstance(one, Retrying)]

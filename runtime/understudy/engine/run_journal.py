@@ -274,12 +274,10 @@ class RunJournal:
         """The run is kept from going on."""
         self.status(RunStatus.HELD)
         self._note(Held(reason, detail))
-        self._book.recorder.wake()
 
     def released(self) -> None:
         """Somebody lets the run go on."""
         self._note(Released())
-        self._book.recorder.wake()
 
     def recovered(self, count: int) -> None:
         """A process has died while it ran, for the so many-th time.
@@ -336,6 +334,7 @@ class RunJournal:
             (self.row, self._number, encode_record(record))
         )
         self._number += 1
+        self._book.recorder.wake()
 
     def _go_on(self, strand: Place, record: Record, follow: Callable[[], None]) -> None:
         """Hand a record over, and go on as soon as one may."""
@@ -343,7 +342,6 @@ class RunJournal:
         if self._book.recorder.durability == "step":
             self._book.recorder.follow(Landing(strand, follow))
         else:
-            self._book.recorder.wake()
             follow()
 
 
