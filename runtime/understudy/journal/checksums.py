@@ -1,0 +1,39 @@
+"""What damage is noticed by: sums over what is stored, with the key in them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+from zlib import crc32
+
+from understudy_protocols.journal import StoredRun
+
+_SUM_BYTES: Final = 4
+
+
+def digest_of(content: bytes) -> bytes:
+    """Return what a large value is called by."""
+    return blake2b(content, digest_size=16).digest()
+
+
+def sealed(row: int, number: int, content: bytes) -> bytes:
+    """Return a record with its sum."""
+    return content + crc32(content, _start(row, number)).to_bytes(_SUM_BYTES, "little")
+
+
+def unsealed(row: int, number: int, stored: bytes) -> bytes | None:
+    """Return the record in what `sealed` gave, or None if it is damaged."""
+    content = stored[:-_SUM_BYTES]
+    return content if sealed(row, number, content) == stored else None
+
+
+def run_checksum(run: StoredRun) -> int:
+    """Return the sum over what never changes of a run."""
+    fields = (run.row, run.run_id, run.workflow, run.fingerprint, run.created_at)
+    return crc32(repr(fields).encode())
+
+
+def _start(row: int, number: int) -> int:
+    # Odd factors: one bit changed in a key of up to 32 bits is another start, so
+    # that a record is damaged as well if it has moved to another key.
+    return (row * 0x9E3779B1 + number * 0x85EBCA6B) & 0xFFFFFFFF

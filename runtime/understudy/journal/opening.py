@@ -1,0 +1,68 @@
+"""Taking a journal's file over: found whole, or made, before anything is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from understudy.journal.connection import Connection, connect
+from understudy.journal.schema import check_schema, migrate, schema_version
+from understudy_protocols.errors import JournalCorruptError, JournalError
+
+CHECKED_BYTES: Final = 256 * 1024 * 1024
+"""Up to this size a file is checked whole each time that it is taken over."""
+
+
+def take_over(place: Path) -> sqlite3.Connection:
+    """Return a connection that writes to the journal at *place*, which is sound.
+
+    Raises:
+      JournalError: another release wrote it, or it cannot be written.
+      JournalCorruptError: it is damaged, or no journal.
+    """
+    connection = connect(place, "rwc")
+    try:
+        prepare(connection)
+        check_tables(connection)
+        if place.stat().st_size <= CHECKED_BYTES:
+            check_pages(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: Connection) -> None:
+    """Make a file a journal, unless it is one, or something else."""
+    # Asked first: the next line would change the database of something else.
+    schema_version(connection)
+    [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise JournalError(
+            "its file system cannot share memory between processes, as SQLite's "
+            "write-ahead log needs; put it on another disk"
+        )
+    migrate(connection)
+
+
+def check_tables(connection: Connection) -> None:
+    """See that the file is a journal of this release; see `check_schema`."""
+    empty = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        check_schema(connection, empty)
+    finally:
+        empty.close()
+
+
+def check_pages(connection: Connection) -> None:
+    """See that the pages of the file fit together.
+
+    Raises:
+      JournalCorruptError: they do not.
+    """
+    found = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if found != [("ok",)]:
+        raise JournalCorruptError(
+            f"it is damaged ({found[0][0]}); keep a copy, and restore it from a backup"
+        )

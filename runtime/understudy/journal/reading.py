@@ -1,0 +1,171 @@
+"""What stands in the tables, checked as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from understudy.journal.checksums import digest_of, run_checksum, unsealed
+from understudy.journal.connection import Column, Connection
+from understudy.journal.schema import UNFINISHED
+from understudy_protocols.errors import JournalCorruptError
+from understudy_protocols.journal import Request, StoredRun
+from understudy_protocols.outcomes import RunStatus
+
+_RUN: Final = (
+    "SELECT row, run_id, workflow, fingerprint, status, created_at, changed_at,"
+    " recoveries, checksum FROM runs"
+)
+_PAGE: Final = 1000
+"""Runs read at once: a cursor left open would keep the journal's log growing."""
+
+
+def next_row(connection: Connection) -> int:
+    """Return the first row that no run has had."""
+    [(row,)] = connection.execute(
+        "SELECT max(value, (SELECT coalesce(max(row), 0) + 1 FROM runs))"
+        " FROM meta WHERE name = 'next_row'"
+    ).fetchall()
+    return int(row)
+
+
+def find_run(connection: Connection, run_id: str) -> StoredRun | None:
+    """Return the run of that id, if there is one."""
+    found = connection.execute(f"{_RUN} WHERE run_id = ?", (run_id,)).fetchall()
+    return stored_run(found[0]) if found else None
+
+
+def unfinished_page(connection: Connection, after: int) -> list[StoredRun]:
+    """Return some runs without a terminal status, from behind the row *after* on."""
+    return runs_page(connection, f"status IN ({UNFINISHED})", (), after)
+
+
+def runs_page(
+    connection: Connection, where: str, parameters: Sequence[Column], after: int
+) -> list[StoredRun]:
+    """Return some runs, by row, from behind the row *after* on; empty at the end."""
+    return [
+        stored_run(found)
+        for found in connection.execute(
+            f"{_RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
+            (*parameters, after),
+        ).fetchall()
+    ]
+
+
+def stored_run(found: Sequence[object]) -> StoredRun:
+    """Return a run from its row.
+
+    Raises:
+      JournalCorruptError: it is damaged.
+    """
+    match found:
+        case [
+            int(row),
+            str(run_id),
+            str(workflow),
+            int(shape),
+            str(status),
+            int(created_at),
+            int(changed_at),
+            int(recoveries),
+            int(checksum),
+        ] if status in _STATUSES:
+            run = StoredRun(
+                row,
+                run_id,
+                workflow,
+                shape,
+                _STATUSES[status],
+                created_at,
+                changed_at,
+                recoveries,
+            )
+            if run_checksum(run) == checksum:
+                return run
+        case _:
+            pass
+    raise JournalCorruptError(f"the run in row {found[0]!r} is damaged")
+
+
+def records_of(connection: Connection, row: int) -> list[bytes]:
+    """Return the records of a run, in order.
+
+    Raises:
+      JournalCorruptError: one is damaged or missing, or there is no such run.
+    """
+    contents: list[bytes] = []
+    for number, stored in connection.execute(
+        "SELECT number, content FROM records WHERE run = ? ORDER BY number", (row,)
+    ).fetchall():
+        if number != len(contents):
+            raise JournalCorruptError(
+                f"record {len(contents)} of the run in row {row} is missing"
+            )
+        content = unsealed(row, number, stored) if isinstance(stored, bytes) else None
+        if content is None:
+            raise JournalCorruptError(
+                f"record {number} of the run in row {row} is damaged"
+            )
+        contents.append(content)
+    if not contents and not _has_run(connection, row):
+        raise JournalCorruptError(f"there is no run in row {row}")
+    return contents
+
+
+def blob_of(connection: Connection, digest: bytes) -> bytes:
+    """Return a large value.
+
+    Raises:
+      JournalCorruptError: it is damaged or missing.
+    """
+    for (content,) in connection.execute(
+        "SELECT content FROM blobs WHERE digest = ?", (digest,)
+    ).fetchall():
+        if isinstance(content, bytes) and digest_of(content) == digest:
+            return content
+        raise JournalCorruptError(f"the value {digest.hex()} is damaged")
+    raise JournalCorruptError(f"the value {digest.hex()} is missing")
+
+
+def shape_of(connection: Connection, number: int) -> bytes:
+    """Return a workflow's shape.
+
+    Raises:
+      JournalCorruptError: it is damaged or missing.
+    """
+    for digest, document in connection.execute(
+        "SELECT digest, document FROM fingerprints WHERE id = ?", (number,)
+    ).fetchall():
+        if isinstance(document, bytes) and digest_of(document) == digest:
+            return document
+        raise JournalCorruptError(f"the shape {number} in it is damaged")
+    raise JournalCorruptError(f"the shape {number} is missing")
+
+
+def waiting_requests(connection: Connection) -> list[Request]:
+    """Return the requests that nobody has dealt with, in order."""
+    return [
+        Request(number, run_id, what, body)
+        for number, run_id, what, body in connection.execute(
+            "SELECT id, run_id, what, body FROM requests"
+            " WHERE outcome IS NULL ORDER BY id"
+        ).fetchall()
+    ]
+
+
+def outcome_of(connection: Connection, number: int) -> str | None:
+    """Return what came of a request, or None while nobody has dealt with it."""
+    for (outcome,) in connection.execute(
+        "SELECT outcome FROM requests WHERE id = ?", (number,)
+    ).fetchall():
+        return None if outcome is None else str(outcome)
+    return None
+
+
+def _has_run(connection: Connection, row: int) -> bool:
+    query = "SELECT 1 FROM runs WHERE row = ?"
+    return bool(connection.execute(query, (row,)).fetchall())
+
+
+_STATUSES: Final = {status.value: status for status in RunStatus}
