@@ -22,19 +22,19 @@ import trio
 from understudy.budgets import RunBudget, checked_budget
 from understudy.engine.admission import Door
 from understudy.engine.dependencies import Dependencies
+from understudy.engine.desk import Desk
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.keeping import keeping
 from understudy.engine.model_services import begin_models, models_children, models_of
 from understudy.engine.reception import Reception, Terms
-from understudy.engine.strand import Answerable, Run
+from understudy.engine.strand import Run
 from understudy.handle import RunHandle
 from understudy.journal.recorder import Durability
 from understudy.many import ManyRuns
 from understudy.result import RunResult
 from understudy.watching import Audience, EventStream, RunStream
 from understudy.workflows.check import check
-from understudy.workflows.inputs import admit
 from understudy.workflows.nodes import AnyWorkflow, Workflow
 from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
@@ -146,18 +146,35 @@ class Runtime(Generic[D]):
                 self._hosted[id(workflow)] = self._host(workflow, max_runs)
         self._dependencies.check(self._hosted.values())
         self._budget = RunBudget(checked_budget(budget))
-        self._keeping = keeping(journal, durability, self._flow, self._budget, utcnow)
+        self._keeping = keeping(
+            journal,
+            durability,
+            self._flow,
+            self._budget,
+            utcnow,
+            lambda: self._system.new_id(),
+        )
         self._resumes = resume == "auto"
+        self._reception = Reception(
+            self._flow,
+            self._door,
+            self._budget,
+            lambda: self._system.new_id(),
+            utcnow,
+        )
+        self._reception.durable = None if self._keeping is None else self._keeping.runs
+        self._desk = Desk(
+            self._flow,
+            self._door,
+            self._reception,
+            lambda name: self._by_name().get(name),
+        )
         self._system = ActorSystem(
             self._root_spec(watchdog),
             random=self._random,
             on_event=self._watch_tree,
             kill_timeout=kill_timeout,
         )
-        self._reception = Reception(
-            self._flow, self._door, self._budget, self._system.new_id, utcnow
-        )
-        self._reception.durable = None if self._keeping is None else self._keeping.runs
 
     # --- running -----------------------------------------------------------
 
@@ -314,7 +331,7 @@ class Runtime(Generic[D]):
         Raises:
           SetupError: there is none of that id.
         """
-        return RunHandle(self._live(run_id), self._cancel)
+        return RunHandle(self._desk.live(run_id), self._cancel)
 
     def list(self, status: RunStatus | None = None) -> tuple[RunHandle[object], ...]:
         """Return the runs that are not over, or those of one status."""
@@ -330,7 +347,50 @@ class Runtime(Generic[D]):
         Raises:
           SetupError: there is none of that id.
         """
-        self._cancel(self._live(run_id))
+        self._desk.cancel(run_id)
+
+    def resume(self, run_id: str) -> RunHandle[object]:
+        """Let a run of the journal go on that was left for later.
+
+        Raises:
+          SetupError: there is none of that id, or it is over.
+          RunHeldError: it is held; `retry` lets it go on.
+        """
+        self._desk.resume(run_id)
+        return self.get(run_id)
+
+    def retry(self, run_id: str) -> RunHandle[object]:
+        """Let a held run go on, or begin again where one has failed.
+
+        The second is a new run, which has what the old one had done before it failed.
+        What a held run was held for may then happen twice.
+
+        Raises:
+          SetupError: there is none of that id in the journal, it is under way, or
+            it has completed.
+        """
+        return self.get(self._desk.retry(run_id))
+
+    def fork(
+        self,
+        run_id: str,
+        from_step: str,
+        *,
+        changes: Mapping[str, object] | None = None,
+        new_id: str | None = None,
+    ) -> RunHandle[object]:
+        """Begin a new run that has what another one had done before a step.
+
+        Args:
+          run_id: the other one; under way or over, in the journal.
+          from_step: the path of the first step that is run again, or its name.
+          changes: other values for steps before it, by path or name.
+          new_id: of the new run; drawn if not given.
+
+        Raises:
+          SetupError: there is no such run or step, or the id is taken.
+        """
+        return self.get(self._desk.fork(run_id, from_step, changes or {}, new_id))
 
     def answer(self, run_id: str, pause: str, value: object) -> None:
         """Answer an open pause; the first answer wins.
@@ -343,9 +403,7 @@ class Runtime(Generic[D]):
           SetupError: there is no such run or open pause.
           InputError: the value has another type.
         """
-        run = self._live(run_id)
-        found = _open_pause(run, pause)
-        found.answer(admit(value, found.output, f"the answer to {pause}"))
+        self._desk.answer(run_id, pause, value)
 
     def tree(self) -> TreeSnapshot:
         """Return the supervision tree as it is at this moment."""
@@ -451,6 +509,8 @@ class Runtime(Generic[D]):
             )
         )
         children.append(supervisor_child("workflows", workflows))
+        if self._keeping is not None:
+            children += self._keeping.requests(self._desk)
         return SupervisorSpec(tuple(children), strategy=Strategy.REST_FOR_ONE)
 
     def _accept(
@@ -507,11 +567,7 @@ class Runtime(Generic[D]):
         self._calm.set()
 
     def _cancel(self, run: Run) -> None:
-        self._flow.finish(
-            run,
-            RunStatus.CANCELLED,
-            failure=Failure.of(Cause.CANCELLED, "the run was cancelled"),
-        )
+        self._desk.end(run)
 
     def _leave(self, run: Run) -> None:
         """Cancel a run at the end; with a journal, let it go on in the next runtime."""
@@ -532,12 +588,6 @@ class Runtime(Generic[D]):
 
     def _by_name(self) -> dict[str, Hosted]:
         return {hosted.name: hosted for hosted in self._hosted.values()}
-
-    def _live(self, run_id: str) -> Run:
-        try:
-            return self._door.live[run_id]
-        except KeyError:
-            raise SetupError(f"there is no run {run_id!r} under way") from None
 
     async def _gone(self, run: Run) -> None:
         """Wait until nothing of a run is in hand; bounded by the grace."""
@@ -566,18 +616,6 @@ class Runtime(Generic[D]):
 def _down(cause: BaseException | None) -> Failure:
     causes = () if cause is None else (Failure.from_error(cause),)
     return Failure.of(Cause.DOWN, "the runtime failed", causes=causes)
-
-
-def _open_pause(run: Run, pause: str) -> Answerable:
-    if pause in run.pauses:
-        return run.pauses[pause]
-    named = [key for key, one in run.pauses.items() if pause in (one.name, one.path)]
-    if len(named) == 1:
-        return run.pauses[named[0]]
-    there = ", ".join(run.pauses) or "none"
-    raise SetupError(
-        f"run {run.id!r} has no single open pause {pause!r}; open are: {there}"
-    )
 
 
 def _count(what: str, value: int, least: int) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
+import msgspec
+
 from understudy.budgets import RunBudget
 from understudy.engine.flow import Flow
+from understudy.engine.forks import forked
 from understudy.engine.hosting import Hosted
 from understudy.engine.replay import DivergedError, Replay
 from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
@@ -23,11 +26,18 @@ from understudy_protocols.errors import (
     JournalCorruptError,
     JournalError,
     RunHeldError,
+    SetupError,
 )
 from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.journal import Store, StoredRun
 from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.records import Accepted, Held, Record, decode_record
+from understudy_protocols.records import (
+    Accepted,
+    Held,
+    Record,
+    decode_record,
+    encode_record,
+)
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import NO_USAGE, Usage
 
@@ -44,6 +54,7 @@ class DurableRuns:
       store: keeps them.
       recorder: writes to it.
       account: the runtime's budget, which every run draws on.
+      new_id: gives an id that nobody has.
     """
 
     def __init__(
@@ -53,7 +64,9 @@ class DurableRuns:
         flow: Flow,
         account: RunBudget,
         utcnow: Callable[[], datetime],
+        new_id: Callable[[], str],
     ) -> None:
+        self._new_id = new_id
         self.store = store
         self.recorder = recorder
         self._flow = flow
@@ -104,11 +117,10 @@ class DurableRuns:
           CodecError: a class in its input or metadata has no tag.
         """
         state = run.state
-        blobs = self.recorder.batch.blobs
         return Accepted(
-            stored(state.inputs, blobs.setdefault),
+            self._stored(state.inputs),
             micros_of(state.created_at),
-            stored(state.metadata, blobs.setdefault) if state.metadata else None,
+            self._stored(state.metadata) if state.metadata else None,
             None
             if deadline is None or deadline == math.inf
             else round(deadline * MICROS),
@@ -175,7 +187,19 @@ class DurableRuns:
           JournalError: its records are damaged.
           RunHeldError: it is held.
         """
-        records = [decode_record(one) for one in self.store.records(stored.row)]
+        return self._revived(
+            stored, self.store.records(stored.row), hosted, release=release
+        )
+
+    def _revived(
+        self,
+        stored: StoredRun,
+        contents: Sequence[bytes],
+        hosted: Hosted,
+        *,
+        release: bool,
+    ) -> Run:
+        records = [decode_record(one) for one in contents]
         if not records or not isinstance(records[0], Accepted):
             raise JournalCorruptError(
                 f"run {stored.run_id!r} has no record of how it was accepted; "
@@ -213,6 +237,56 @@ class DurableRuns:
                 self._begin(run, hosted, rest, release=release)
 
         run.begin = lambda _: journal.when_safe(begin)
+        return run
+
+    def fork(
+        self,
+        source: StoredRun,
+        hosted: Hosted,
+        from_step: str | None,
+        changes: Mapping[str, object],
+        new_id: str | None,
+    ) -> Run:
+        """Return a new run that has what *source* had done before a step.
+
+        Raises:
+          SetupError: there is no such step, or the id is taken.
+          CodecError: a change cannot be written down.
+          JournalError: the records of *source* are damaged.
+        """
+        run_id = new_id or self._new_id()
+        if self.store.find(run_id) is not None:
+            raise SetupError(f"there is a run {run_id!r}; give the fork another id")
+        records = forked(
+            [decode_record(one) for one in self.store.records(source.row)],
+            self._paths,
+            from_step,
+            changes,
+            self._stored,
+        )
+        self._rows += 1
+        moment = self._book.moment()
+        known = msgspec.structs.replace(
+            source,
+            row=self._rows,
+            run_id=run_id,
+            fingerprint=self._shapes[hosted.name],
+            status=RunStatus.QUEUED,
+            created_at=moment,
+            changed_at=moment,
+            recoveries=0,
+        )
+        first = records[0]
+        assert isinstance(first, Accepted), "that is how every run begins"
+        records[0] = msgspec.structs.replace(first, created_at=moment)
+        batch = self.recorder.batch
+        batch.runs.append(known)
+        contents = [encode_record(record) for record in records]
+        batch.records += [(self._rows, n, one) for n, one in enumerate(contents)]
+        run = self._revived(known, contents, hosted, release=False)
+        journal = run.journal
+        assert journal is not None, "its cell was made with one"
+        journal.wait_until_safe()
         return run
 
     def hold(self, run: Run, reason: str, detail: str) -> None:
@@ -329,6 +403,9 @@ class DurableRuns:
             used += [one.usage for one in entry.attempts if one.usage is not None]
         used += [_estimated(worst) for worst in replay.open.values()]
         run.budget.spent_before(sum(used, NO_USAGE))
+
+    def _stored(self, value: object) -> object:
+        return stored(value, self.recorder.batch.blobs.setdefault)
 
     def _value(self, plain: object) -> object:
         return restored(plain, self.store.blob)

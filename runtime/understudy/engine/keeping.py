@@ -13,6 +13,7 @@ from understudy.budgets import RunBudget
 from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
+from understudy.engine.requests import Requests, Serving
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
 from understudy.journal.writer_thread import WriterThread
@@ -54,6 +55,14 @@ class Keeping:
         """Return the actors that a journal needs."""
         return (ChildSpec("journal", self.runs.recorder.run),)
 
+    def requests(self, serving: Serving) -> tuple[ChildSpec, ...]:
+        """Return the actor that does what other processes ask of *serving*."""
+        recorder = self.runs.recorder
+        requests = Requests(
+            self.runs.store, serving, lambda: recorder.batch, recorder.wake
+        )
+        return (ChildSpec("requests", requests.run),)
+
 
 def keeping(
     journal: Store | str | Path | None,
@@ -61,6 +70,7 @@ def keeping(
     flow: Flow,
     account: RunBudget,
     utcnow: Callable[[], datetime],
+    new_id: Callable[[], str],
 ) -> Keeping | None:
     """Return what a runtime with this journal has besides; None without one.
 
@@ -75,7 +85,7 @@ def keeping(
     thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
     recorder = Recorder(write, durability)
-    runs = DurableRuns(store, recorder, flow, account, utcnow)
+    runs = DurableRuns(store, recorder, flow, account, utcnow, new_id)
     return Keeping(runs, thread)
 
 

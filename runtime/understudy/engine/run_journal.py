@@ -286,6 +286,10 @@ class RunJournal:
         once would do so for ever.
         """
         self._book.recorder.batch.recoveries[self.row] = count
+        self.wait_until_safe()
+
+    def wait_until_safe(self) -> None:
+        """Let the run not begin before all that was handed over so far is safe."""
         self.safe = trio.Event()
         self._book.recorder.follow(self._safe)
 

@@ -1,0 +1,100 @@
+"""Which records of a run another one begins with that forks off from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from understudy_protocols.errors import SetupError
+from understudy_protocols.records import (
+    Accepted,
+    Ended,
+    Failed,
+    Finished,
+    Held,
+    Placed,
+    Record,
+    Released,
+)
+
+
+def forked(
+    records: Sequence[Record],
+    paths: Mapping[int, str],
+    from_step: str | None,
+    changes: Mapping[str, object],
+    written: Callable[[object], object],
+) -> list[Record]:
+    """Return what a fork begins with, its acceptance included.
+
+    Args:
+      paths: of nodes, by number.
+      from_step: the path of the step that is run again, or its name if there is one
+        of it; None for what made the run fail.
+      changes: other values of steps before, by path or name.
+      written: gives what stands in a record for a value.
+
+    Raises:
+      SetupError: there is no such step, or a change is of one that is not before.
+    """
+    kept: list[Record] = []
+    found = from_step is None
+    for record in _history(records):
+        if isinstance(record, Accepted):
+            kept.append(record)
+            continue
+        path = paths.get(record.node, "")
+        if from_step is None:
+            if isinstance(record, Failed):
+                break
+        elif _is(path, from_step):
+            found = True
+            break
+        kept.append(record)
+    if not found:
+        raise SetupError(
+            f"the run has no record of a step {from_step!r}; it has: {_steps(kept, paths)}"
+        )
+    return _changed(kept, paths, changes, written)
+
+
+def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
+    """Yield the records of what happened, without what was done to the run."""
+    for record in records:
+        if not isinstance(record, Ended | Held | Released):
+            yield record
+
+
+def _changed(
+    records: list[Record],
+    paths: Mapping[int, str],
+    changes: Mapping[str, object],
+    written: Callable[[object], object],
+) -> list[Record]:
+    for name, value in changes.items():
+        places = [
+            place
+            for place, record in enumerate(records)
+            if isinstance(record, Finished) and _is(paths.get(record.node, ""), name)
+        ]
+        if not places:
+            raise SetupError(
+                f"{name!r} is not among the steps that the fork takes over; these "
+                f"are: {_steps(records, paths)}"
+            )
+        for place in places:
+            records[place] = msgspec.structs.replace(
+                records[place], value=written(value)
+            )
+    return records
+
+
+def _is(path: str, name: str) -> bool:
+    """Whether a node at *path* is meant, or one inside the one that is."""
+    return path == name or path.startswith(f"{name}/") or path.endswith(f"/{name}")
+
+
+def _steps(records: Sequence[Record], paths: Mapping[int, str]) -> str:
+    there = (paths.get(one.node, "") for one in records if isinstance(one, Finished))
+    return ", ".join(dict.fromkeys(there)) or "none"

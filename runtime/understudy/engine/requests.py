@@ -1,0 +1,131 @@
+"""The actor that does what other processes ask by way of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import msgspec
+import trio
+
+from understudy_protocols.errors import UnderstudyError
+from understudy_protocols.frozen import freeze
+from understudy_protocols.journal import Batch, Request, Store
+from understudy_protocols.supervision import Life
+
+LOOKS = 0.25
+"""How often the journal is looked into for requests; seconds."""
+
+
+class Serving(Protocol):
+    """Who does what is asked; each call is done, or raises UnderstudyError."""
+
+    def answer(self, run_id: str, pause: str, value: object) -> None:
+        """Answer a pause."""
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run."""
+        ...
+
+    def resume(self, run_id: str) -> None:
+        """Let a run go on."""
+        ...
+
+    def retry(self, run_id: str) -> str:
+        """Try again."""
+        ...
+
+    def fork(
+        self,
+        run_id: str,
+        from_step: str,
+        changes: dict[str, object],
+        new_id: str | None,
+    ) -> str:
+        """Fork a run."""
+        ...
+
+
+class _Answer(msgspec.Struct):
+    pause: str
+    value: object = None
+
+
+class _Fork(msgspec.Struct):
+    from_: str = msgspec.field(name="from")
+    set: dict[str, object] = {}
+    id: str | None = None
+
+
+class Requests:
+    """Takes requests out of the journal, in order, each once.
+
+    That one was dealt with is written together with what it led to.
+
+    Args:
+      batch: gives what is written next.
+      wake: sees that it is written soon.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        serving: Serving,
+        batch: Callable[[], Batch],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._serving = serving
+        self._batch = batch
+        self._wake = wake
+        self._last = 0
+
+    async def run(self, life: Life) -> None:
+        """Look for requests until asked to stop."""
+        life.ready()
+        while not life.stopping:
+            self.look()
+            with trio.move_on_after(LOOKS):
+                await life.wait_stop()
+
+    def look(self) -> None:
+        """Do what is asked now."""
+        for request in self._store.requests():
+            if request.id > self._last:
+                self._last = request.id
+                outcome = self._done(request)
+                self._batch().done[request.id] = outcome
+                self._wake()
+
+    def _done(self, request: Request) -> str:
+        """Return what came of a request, in words; empty if it was simply done."""
+        try:
+            return self._do(request)
+        except UnderstudyError as error:
+            return f"refused: {error}"
+        except msgspec.MsgspecError as error:
+            return f"refused: {request.what} cannot be read: {error}"
+
+    def _do(self, request: Request) -> str:
+        serving, run_id = self._serving, request.run_id
+        match request.what:
+            case "answer":
+                answer = msgspec.json.decode(request.body, type=_Answer)
+                value = freeze(answer.value, "the answer")
+                serving.answer(run_id, answer.pause, value)
+            case "cancel":
+                serving.cancel(run_id)
+            case "resume":
+                serving.resume(run_id)
+            case "retry":
+                new = serving.retry(run_id)
+                return "" if new == run_id else f"begun again as {new}"
+            case "fork":
+                fork = msgspec.json.decode(request.body, type=_Fork)
+                changes = cast("dict[str, object]", freeze(fork.set, "the changes"))
+                new = serving.fork(run_id, fork.from_, dict(changes), fork.id)
+                return f"begun as {new}"
+            case other:
+                return f"refused: nobody here knows what {other!r} is"
+        return ""
