@@ -9,6 +9,7 @@ from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.reception import Reception
+from understudy.engine.requests import NotYetError
 from understudy.engine.strand import Answerable, Run
 from understudy.workflows.inputs import admit
 from understudy_protocols.errors import SetupError
@@ -50,6 +51,9 @@ class Desk:
     def answer(self, run_id: str, pause: str, value: object) -> None:
         """See `Runtime.answer`."""
         run = self.live(run_id)
+        journal = run.journal
+        if run.begin is not None or (journal and not journal.safe.is_set()):
+            raise NotYetError(f"the run {run_id!r} waits to begin; answer it later")
         found = _open_pause(run, pause)
         found.answer(admit(value, found.output, f"the answer to {pause}"))
 

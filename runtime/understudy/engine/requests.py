@@ -17,6 +17,10 @@ LOOKS = 0.25
 """How often the journal is looked into for requests; seconds."""
 
 
+class NotYetError(UnderstudyError):
+    """What is asked of a run cannot be done before it has begun again."""
+
+
 class Serving(Protocol):
     """Who does what is asked; each call is done, or raises UnderstudyError."""
 
@@ -79,29 +83,42 @@ class Requests:
         self._serving = serving
         self._batch = batch
         self._wake = wake
-        self._last = 0
+        self._dealt_with: set[int] = set()
 
     async def run(self, life: Life) -> None:
         """Look for requests until asked to stop."""
         life.ready()
-        while not life.stopping:
-            self.look()
+        while True:
+            # Not at once: what was left by others goes on first.
             with trio.move_on_after(LOOKS):
                 await life.wait_stop()
+            if life.stopping:
+                return
+            self.look()
 
     def look(self) -> None:
         """Do what is asked now."""
-        for request in self._store.requests():
-            if request.id > self._last:
-                self._last = request.id
-                outcome = self._done(request)
-                self._batch().done[request.id] = outcome
-                self._wake()
+        waiting = self._store.requests()
+        self._dealt_with &= {request.id for request in waiting}
+        for request in waiting:
+            if request.id not in self._dealt_with:
+                self._deal_with(request)
+
+    def _deal_with(self, request: Request) -> None:
+        try:
+            outcome = self._done(request)
+        except NotYetError:
+            return  # it is asked again
+        self._dealt_with.add(request.id)
+        self._batch().done[request.id] = outcome
+        self._wake()
 
     def _done(self, request: Request) -> str:
         """Return what came of a request, in words; empty if it was simply done."""
         try:
             return self._do(request)
+        except NotYetError:
+            raise
         except UnderstudyError as error:
             return f"refused: {error}"
         except msgspec.MsgspecError as error:

@@ -1,0 +1,221 @@
+"""What is asked about runs: answers, an end, another try, a fork; each done once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+from images import RUN, Filmed, records_of
+from journal_lives import Flow, ends, image_at, live, noting
+
+from understudy import (
+    Attempt,
+    Cause,
+    Context,
+    RunStatus,
+    Runtime,
+    StepError,
+    pause,
+    sequence,
+    step,
+)
+from understudy.journal.memory import MemoryStore
+from understudy_protocols.errors import RunHeldError, SetupError
+from understudy_protocols.records import Answered
+
+
+def test_an_answer_by_way_of_the_journal_is_given_once_and_said_to_be() -> None:
+    workflow: Flow = sequence(noting("a", []), pause("ask", output=int))
+    store = MemoryStore()
+
+    async def body(runtime: Runtime[object]) -> object:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await handle.wait(RunStatus.PAUSED)
+        words = store.ask(RUN, "answer", b'{"pause": "ask", "value": "seven"}')
+        first = store.ask(RUN, "answer", b'{"pause": "ask", "value": 7}')
+        second = store.ask(RUN, "answer", b'{"pause": "ask", "value": 8}')
+        result = await handle.result()
+        await trio.sleep(1)
+        assert "seven" in store.outcomes[words] or "int" in store.outcomes[words]
+        assert store.outcomes[first] == ""
+        assert "refused" in store.outcomes[second]
+        return result
+
+    assert live(workflow, store, body).value == 7  # type: ignore[attr-defined]
+    answers = [one for one in records_of(store) if isinstance(one, Answered)]
+    assert [one.value for one in answers] == [7]
+
+
+def test_what_is_asked_while_no_process_has_the_runs_is_done_at_the_next_start() -> (
+    None
+):
+    workflow: Flow = pause("ask", output=str)
+    store = MemoryStore()
+
+    async def begin(runtime: Runtime[object]) -> None:
+        await runtime.submit(workflow, "input", run_id=RUN)
+
+    live(workflow, store, begin)
+    store.ask(RUN, "answer", json.dumps({"pause": "ask", "value": "yes"}).encode())
+    assert live(workflow, store, ends(workflow)).value == "yes"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [
+        ("answer", b"{"),
+        ("answer", b'{"value": 1}'),
+        ("dance", b"{}"),
+        ("fork", b'{"from": "nowhere"}'),
+        ("retry", b"{}"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_in_words(
+    what: str, body: bytes
+) -> None:
+    workflow = noting("a", [], takes=5.0)
+    store = MemoryStore()
+
+    async def ask(runtime: Runtime[object]) -> None:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        number = store.ask(RUN, what, body)
+        unknown = store.ask("no such run", "cancel")
+        await trio.sleep(1)
+        assert store.outcomes[number].startswith("refused: ")
+        assert "no run 'no such run'" in store.outcomes[unknown]
+        assert (await handle.result()).ok
+
+    live(workflow, store, ask)
+
+
+def test_a_cancel_ends_a_run_that_is_under_way_or_held() -> None:
+    notes: list[str] = []
+    store = Filmed()
+
+    async def pays(context: Context[object]) -> str:
+        notes.append("paid")
+        await trio.sleep(5)
+        return "paid"
+
+    workflow: Flow = step(name="pays", output=str, replay_safe=False)(pays)
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 2.0)
+    with pytest.raises(RunHeldError):
+        live(workflow, image, ends(workflow))
+
+    async def cancel(runtime: Runtime[object]) -> None:
+        runtime.cancel(RUN)
+
+    live(workflow, image, cancel)
+    result = live(workflow, image, ends(workflow))
+    assert result.status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    assert notes == ["paid"]
+
+
+def test_a_retry_lets_a_held_run_go_on() -> None:
+    notes: list[str] = []
+    store = Filmed()
+
+    async def pays(context: Context[object]) -> str:
+        notes.append("paid")
+        await trio.sleep(5)
+        return "paid"
+
+    workflow: Flow = step(name="pays", output=str, replay_safe=False)(pays)
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 2.0)
+
+    async def retry(runtime: Runtime[object]) -> object:
+        await trio.sleep(1)
+        with pytest.raises(SetupError, match="under way"):
+            runtime.get(RUN)
+        return await runtime.retry(RUN).result()
+
+    assert live(workflow, image, retry).value == "paid"  # type: ignore[attr-defined]
+    assert notes == ["paid", "paid"]
+    assert live(workflow, image, ends(workflow)).value == "paid"  # type: ignore[attr-defined]
+    assert notes == ["paid", "paid"]
+
+
+def test_a_retry_of_a_failed_run_begins_where_it_failed() -> None:
+    notes: list[str] = []
+    fixed: list[bool] = []
+
+    async def body(context: Context[object], attempt: Attempt[object]) -> str:
+        if not fixed:
+            raise StepError("not yet", cause=Cause.STEP_ERROR)
+        return "mended"
+
+    workflow: Flow = sequence(noting("a", notes), step(name="b", output=str)(body))
+    store = MemoryStore()
+    failed = live(workflow, store, ends(workflow))
+    assert failed.status is RunStatus.FAILED  # type: ignore[attr-defined]
+    fixed.append(True)
+
+    async def retry(runtime: Runtime[object]) -> object:
+        return await runtime.retry(RUN).result()
+
+    again = live(workflow, store, retry)
+    assert again.value == "mended"  # type: ignore[attr-defined]
+    assert again.run_id != RUN  # type: ignore[attr-defined]
+    assert len(notes) == 1
+    with pytest.raises(SetupError, match="no run 'other'"):
+        live(workflow, store, lambda runtime: _async(runtime.retry, "other"))
+
+
+async def _async(call: object, *arguments: object) -> object:
+    return call(*arguments)  # type: ignore[operator]
+
+
+def test_a_fork_takes_over_what_was_before_a_step_with_other_values() -> None:
+    notes: list[str] = []
+
+    async def body(context: Context[object]) -> str:
+        return f"b of {context['a']}"
+
+    second = step(name="b", needs=["a"], output=str)(body)
+    workflow: Flow = sequence(noting("a", notes), second, noting("c", notes))
+    store = MemoryStore()
+    live(workflow, store, ends(workflow))
+    notes.clear()
+
+    async def fork(runtime: Runtime[object]) -> object:
+        with pytest.raises(SetupError, match="no record of a step 'x'"):
+            runtime.fork(RUN, "x")
+        with pytest.raises(SetupError, match="'c' is not among"):
+            runtime.fork(RUN, "b", changes={"c": "no"})
+        with pytest.raises(SetupError, match="there is a run"):
+            runtime.fork(RUN, "b", new_id=RUN)
+        handle = runtime.fork(RUN, "b", changes={"a": "A"}, new_id="the fork")
+        return await handle.result()
+
+    result = live(workflow, store, fork)
+    assert dict(result.outputs) == {"a": "A", "b": "b of A", "c": "c"}  # type: ignore[attr-defined]
+    assert [note[0] for note in notes] == ["c"]
+    # It is a run like any other.
+    again = live(workflow, store, lambda runtime: _again(runtime, workflow))
+    assert again.outputs == result.outputs  # type: ignore[attr-defined]
+
+
+async def _again(runtime: Runtime[object], workflow: Flow) -> object:
+    return await runtime.run(workflow, "input", run_id="the fork")
+
+
+def test_runs_wait_for_a_word_if_they_are_not_to_go_on_by_themselves() -> None:
+    notes: list[str] = []
+    workflow = noting("a", notes)
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 0.5)
+    notes.clear()
+
+    async def wait(runtime: Runtime[object]) -> object:
+        await trio.sleep(5)
+        assert notes == []
+        store_id = image.ask(RUN, "resume")
+        await trio.sleep(1)
+        assert image.outcomes[store_id] == ""
+        return await runtime.get(RUN).result()
+
+    assert live(workflow, image, wait, resume="manual").value == "a"  # type: ignore[attr-defined]
