@@ -8,7 +8,8 @@ from zlib import crc32
 
 from understudy_protocols.journal import StoredRun
 
-_SUM_BYTES: Final = 4
+SUM_BYTES: Final = 4
+"""How many bytes the sum of a record takes, behind it."""
 
 
 def digest_of(content: bytes) -> bytes:
@@ -18,12 +19,12 @@ def digest_of(content: bytes) -> bytes:
 
 def sealed(row: int, number: int, content: bytes) -> bytes:
     """Return a record with its sum."""
-    return content + crc32(content, _start(row, number)).to_bytes(_SUM_BYTES, "little")
+    return content + crc32(content, _start(row, number)).to_bytes(SUM_BYTES, "little")
 
 
 def unsealed(row: int, number: int, stored: bytes) -> bytes | None:
     """Return the record in what `sealed` gave, or None if it is damaged."""
-    content = stored[:-_SUM_BYTES]
+    content = stored[:-SUM_BYTES]
     return content if sealed(row, number, content) == stored else None
 
 
@@ -31,6 +32,11 @@ def run_checksum(run: StoredRun) -> int:
     """Return the sum over what never changes of a run."""
     fields = (run.row, run.run_id, run.workflow, run.fingerprint, run.created_at)
     return crc32(repr(fields).encode())
+
+
+def request_checksum(run_id: str, what: str, body: bytes) -> int:
+    """Return the sum over what never changes of a request."""
+    return crc32(repr((run_id, what, body)).encode())
 
 
 def _start(row: int, number: int) -> int:

@@ -48,6 +48,8 @@ SAFETY: Final = (
     "PRAGMA checkpoint_fullfsync = ON",
 )
 
+PAGE_BYTES: Final = 4096
+
 # A cell whose size cannot be is reported, not read over the edge of its page; and
 # what stands in the schema of a file cannot call functions.
 _CARE: Final = (
@@ -97,3 +99,14 @@ def transaction(connection: Connection) -> Generator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Generator[None]:
+    """See one moment of the journal throughout the block, which only reads."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

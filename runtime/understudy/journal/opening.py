@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from understudy.journal.connection import Connection, connect
+from understudy.journal.connection import PAGE_BYTES, Connection, connect
 from understudy.journal.schema import check_schema, migrate, schema_version
+from understudy.journal.wal import read_log
 from understudy_protocols.errors import JournalCorruptError, JournalError
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
@@ -21,6 +22,7 @@ def take_over(place: Path) -> sqlite3.Connection:
       JournalError: another release wrote it, or it cannot be written.
       JournalCorruptError: it is damaged, or no journal.
     """
+    check_log(place)
     connection = connect(place, "rwc")
     try:
         prepare(connection)
@@ -37,6 +39,7 @@ def prepare(connection: Connection) -> None:
     """Make a file a journal, unless it is one, or something else."""
     # Asked first: the next line would change the database of something else.
     schema_version(connection)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
         raise JournalError(
@@ -44,6 +47,27 @@ def prepare(connection: Connection) -> None:
             "write-ahead log needs; put it on another disk"
         )
     migrate(connection)
+
+
+def check_log(place: Path) -> None:
+    """See that what was safe has not been lost; before SQLite drops it for good.
+
+    Raises:
+      JournalCorruptError: it has.
+    """
+    log = place.with_name(f"{place.name}-wal")
+    if _size(place) == 0 and _size(log) > 0:
+        # SQLite would take it for a new one, and remove the log.
+        raise JournalCorruptError(f"it is empty, and what belongs to it is in {log}")
+    if read_log(log).broken:
+        raise JournalCorruptError(
+            f"what was written last is damaged in {log}; keep copies of both files, "
+            "and restore them from a backup"
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def check_tables(connection: Connection) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from understudy.journal.checksums import digest_of, run_checksum, unsealed
+from understudy.journal.checksums import (
+    digest_of,
+    request_checksum,
+    run_checksum,
+    unsealed,
+)
 from understudy.journal.connection import Column, Connection
 from understudy.journal.schema import UNFINISHED
 from understudy_protocols.errors import JournalCorruptError
 from understudy_protocols.journal import Request, StoredRun
 from understudy_protocols.outcomes import RunStatus
 
-_RUN: Final = (
+RUN: Final = (
     "SELECT row, run_id, workflow, fingerprint, status, created_at, changed_at,"
     " recoveries, checksum FROM runs"
 )
+"""Gives what `stored_run` takes."""
 _PAGE: Final = 1000
 """Runs read at once: a cursor left open would keep the journal's log growing."""
 
@@ -31,7 +37,7 @@ def next_row(connection: Connection) -> int:
 
 def find_run(connection: Connection, run_id: str) -> StoredRun | None:
     """Return the run of that id, if there is one."""
-    found = connection.execute(f"{_RUN} WHERE run_id = ?", (run_id,)).fetchall()
+    found = connection.execute(f"{RUN} WHERE run_id = ?", (run_id,)).fetchall()
     return stored_run(found[0]) if found else None
 
 
@@ -47,7 +53,7 @@ def runs_page(
     return [
         stored_run(found)
         for found in connection.execute(
-            f"{_RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
+            f"{RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
             (*parameters, after),
         ).fetchall()
     ]
@@ -146,12 +152,22 @@ def shape_of(connection: Connection, number: int) -> bytes:
 def waiting_requests(connection: Connection) -> list[Request]:
     """Return the requests that nobody has dealt with, in order."""
     return [
-        Request(number, run_id, what, body)
-        for number, run_id, what, body in connection.execute(
-            "SELECT id, run_id, what, body FROM requests"
+        _request(found)
+        for found in connection.execute(
+            "SELECT id, run_id, what, body, checksum FROM requests"
             " WHERE outcome IS NULL ORDER BY id"
         ).fetchall()
     ]
+
+
+def _request(found: Sequence[object]) -> Request:
+    match found:
+        case [int(number), str(run_id), str(what), bytes(body), int(checksum)] if (
+            request_checksum(run_id, what, body) == checksum
+        ):
+            return Request(number, run_id, what, body)
+        case _:
+            raise JournalCorruptError(f"the request {found[0]!r} is damaged")
 
 
 def outcome_of(connection: Connection, number: int) -> str | None:

@@ -69,6 +69,7 @@ STEPS: Final[tuple[Step, ...]] = (
           run_id TEXT NOT NULL,
           what TEXT NOT NULL,
           body BLOB NOT NULL,
+          checksum INTEGER NOT NULL,
           outcome TEXT
         )
         """,

@@ -14,6 +14,8 @@ from understudy_protocols.errors import (
     JournalWriteError,
 )
 
+DAMAGED: Final = "it is damaged; keep a copy, and restore it from a backup"
+
 _TROUBLES: Final[dict[int, tuple[type[JournalError], str]]] = {
     sqlite3.SQLITE_BUSY: (
         JournalWriteError,
@@ -43,7 +45,7 @@ _TROUBLES: Final[dict[int, tuple[type[JournalError], str]]] = {
     ),
     sqlite3.SQLITE_CORRUPT: (
         JournalCorruptError,
-        "it is damaged; keep a copy, and restore it from a backup",
+        DAMAGED,
     ),
     sqlite3.SQLITE_CONSTRAINT: (
         JournalCorruptError,
@@ -66,6 +68,9 @@ def told(path: Path) -> Generator[None]:
         raise type(error)(f"the journal {path}: {error}") from error
     except sqlite3.Error as error:
         raise journal_error(error, path) from error
+    except UnicodeDecodeError as error:
+        # Names of damaged tables, in what SQLite wanted to say.
+        raise JournalCorruptError(f"the journal {path}: {DAMAGED}") from error
 
 
 def journal_error(error: sqlite3.Error, path: Path) -> JournalError:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from understudy.journal.checksums import digest_of, run_checksum, sealed
+from understudy.journal.checksums import (
+    digest_of,
+    request_checksum,
+    run_checksum,
+    sealed,
+)
 from understudy.journal.connection import Connection, transaction
 from understudy.journal.schema import UNFINISHED
 from understudy_protocols.errors import JournalCorruptError, JournalStaleError
@@ -109,8 +114,8 @@ def ask(connection: Connection, run_id: str, what: str, body: bytes) -> int:
     """Leave a request for the owner; return its id."""
     with transaction(connection):
         connection.execute(
-            "INSERT INTO requests (run_id, what, body) VALUES (?, ?, ?)",
-            (run_id, what, body),
+            "INSERT INTO requests (run_id, what, body, checksum) VALUES (?, ?, ?, ?)",
+            (run_id, what, body, request_checksum(run_id, what, body)),
         )
         [(number,)] = connection.execute("SELECT last_insert_rowid()").fetchall()
     return int(number)

@@ -1,0 +1,40 @@
+"""Runs as lines of JSON, for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from understudy.journal.reader import SqliteReader
+from understudy.journal.references import put_in
+from understudy_protocols.journal import StoredRun
+from understudy_protocols.records import decode_record
+
+
+def export_lines(reader: SqliteReader, runs: Iterable[StoredRun]) -> Iterator[bytes]:
+    """Yield a line for each run: what the journal knows of it, and its records.
+
+    A record is an object with its kind as ``record`` and its fields by their names;
+    large values stand in it.
+
+    Args:
+      runs: of this journal; as `SqliteReader.runs` gives them.
+
+    Raises:
+      JournalCorruptError: something of a run is damaged, or missing.
+      CodecError: a record of a kind that is not known here.
+    """
+    for run in runs:
+        records = [_named(reader, content) for content in reader.records(run.row)]
+        line = {**msgspec.structs.asdict(run), "records": records}
+        yield msgspec.json.encode(line) + b"\n"
+
+
+def _named(reader: SqliteReader, content: bytes) -> dict[str, object]:
+    record = decode_record(content)
+    fields = {
+        name: put_in(value, reader.blob)
+        for name, value in msgspec.structs.asdict(record).items()
+    }
+    return {"record": type(record).__name__, **fields}
