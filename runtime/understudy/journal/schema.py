@@ -111,6 +111,8 @@ def check_schema(
       JournalCorruptError: it belongs to something else, or is damaged.
     """
     version = schema_version(connection, steps)
+    if version == 0:
+        raise JournalError("nothing has been written into it yet")
     if version < len(steps):
         raise JournalError(
             f"its tables are of version {version}, and this release reads version "
