@@ -1,0 +1,363 @@
+"""Looking through a journal, deleting what is old, and giving runs to other programs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from journal_probe import (
+    NOW,
+    accepts,
+    adds,
+    by_hand,
+    digests_in,
+    ends,
+    keeps,
+    opened,
+    some_runs,
+)
+
+from understudy.journal import pruning
+from understudy.journal.checksums import sealed
+from understudy.journal.exporting import export_lines
+from understudy.journal.pruning import Pruned, prune
+from understudy.journal.reader import SqliteReader
+from understudy.journal.verifying import Problem, Verified, verify
+from understudy_protocols.errors import JournalCorruptError, JournalError
+from understudy_protocols.journal import Batch, StoredRun
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.records import (
+    Accepted,
+    Answered,
+    Ended,
+    Finished,
+    encode_record,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        some_runs(store)
+    return path
+
+
+def _replaced(row: int, number: int, content: bytes) -> str:
+    """Give the statement by which a record is another one, with its checksum."""
+    stored = sealed(row, number, content).hex()
+    return (
+        f"UPDATE records SET content = X'{stored}'"
+        f" WHERE run = {row} AND number = {number}"
+    )
+
+
+def test_a_sound_journal_has_no_problems_whether_or_not_it_is_open(path: Path) -> None:
+    sound = Verified(6, 36, 6, 0, 0, ())
+    assert verify(path) == sound
+    with opened(path) as store:
+        assert verify(path) == sound
+        some_runs(store, 1)
+        assert verify(path) == Verified(7, 42, 7, 0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "detail"),
+    [
+        ("DELETE FROM records WHERE run = 2 AND number = 3", "row 2", "3 is missing"),
+        ("DELETE FROM records WHERE run = 2 AND number = 0", "row 2", "0 is missing"),
+        ("DELETE FROM records WHERE run = 2", "row 2", "the run has no records"),
+        ("DELETE FROM runs WHERE row = 2", "row 2", "6 records belong to no run"),
+        (
+            "UPDATE records SET run = 4, number = 6 WHERE run = 2 AND number = 5",
+            "row 4, record 6",
+            "it is damaged",
+        ),
+        (
+            "UPDATE records SET content = X'00' WHERE run = 2 AND number = 1",
+            "row 2, record 1",
+            "it is damaged",
+        ),
+        (
+            _replaced(2, 1, b"xyz"),
+            "row 2, record 1",
+            "this is no record that can be read",
+        ),
+        (
+            _replaced(2, 0, encode_record(Ended("x", 1))),
+            "row 2, record 0",
+            "it is not that of the acceptance",
+        ),
+        (
+            "UPDATE runs SET status = 'completed' WHERE row = 2",
+            "row 2",
+            "its status is completed, and its last record says that it goes on",
+        ),
+        (
+            "UPDATE runs SET status = 'failed' WHERE row = 3",
+            "row 3",
+            "its status is failed, and its last record says completed",
+        ),
+        (
+            "UPDATE runs SET status = 'running' WHERE row = 3",
+            "row 3",
+            "its status is running, and its last record says completed",
+        ),
+        ("UPDATE runs SET status = 'gone' WHERE row = 2", "row 2", "row 2 is damaged"),
+        ("UPDATE runs SET run_id = 'x' WHERE row = 2", "row 2", "row 2 is damaged"),
+        ("UPDATE runs SET fingerprint = 5 WHERE row = 2", "row 2", "row 2 is damaged"),
+        ("DELETE FROM fingerprints", "the workflows", "the shape 0 is missing"),
+        (
+            "UPDATE fingerprints SET document = X'00'",
+            "the workflows",
+            "the shape 0 in it is damaged",
+        ),
+        ("DELETE FROM blobs WHERE rowid = 2", "row 2, record 2", "is missing"),
+        (
+            "UPDATE blobs SET content = X'00' WHERE rowid = 2",
+            "row 2, record 2",
+            "is damaged",
+        ),
+        (
+            "INSERT INTO blobs VALUES (X'0102', X'03')",
+            "the values",
+            "the value 0102 is damaged",
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_and_named(
+    statement: str, where: str, detail: str, path: Path
+) -> None:
+    by_hand(path, statement)
+    problems = verify(path).problems
+    assert where in [problem.where for problem in problems]
+    assert any(
+        problem.where == where and detail in problem.detail for problem in problems
+    ), problems
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM records WHERE run = 2 AND number = 3",
+        "UPDATE records SET content = X'00' WHERE run = 2 AND number = 1",
+        "UPDATE records SET content = 'text' WHERE run = 2 AND number = 1",
+        "UPDATE records SET run = 4, number = 6 WHERE run = 2 AND number = 5",
+        "UPDATE runs SET run_id = 'run-9' WHERE row = 2",
+        "UPDATE runs SET workflow = 'other' WHERE row = 2",
+        "UPDATE runs SET status = 'gone' WHERE row = 2",
+        "UPDATE requests SET body = X'00'",
+        "UPDATE requests SET run_id = 'run-4'",
+        "UPDATE requests SET what = 'answer'",
+    ],
+)
+def test_what_is_damaged_is_not_read(statement: str, path: Path) -> None:
+    with SqliteReader(path) as reader:
+        reader.ask("run-2", "cancel")
+    by_hand(path, statement)
+    with SqliteReader(path) as reader, pytest.raises(JournalCorruptError):
+        _ = (
+            [reader.records(row) for row in (2, 4)],
+            list(reader.runs()),
+            reader.requests(),
+        )
+
+
+def test_a_write_that_was_cut_off_is_told_and_is_no_problem(
+    path: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    with opened(path) as store:
+        some_runs(store, 1)
+        log = path.with_name("runs.db-wal").read_bytes()
+        copy.write_bytes(path.read_bytes())
+    copy.with_name("copy.db-wal").write_bytes(log[:-4121] + b"?" * 4121)
+    found = verify(copy)
+    assert found.problems == ()
+    assert found.unsafe in {1, 2}
+    with opened(copy):
+        pass
+    assert verify(copy).unsafe == 0
+
+
+def test_prune_deletes_what_ended_before_and_the_values_that_only_it_had(
+    path: Path,
+) -> None:
+    with opened(path) as store:
+        batch = Batch()
+        shared = keeps(batch, "shared by an old run and one that goes on")
+        only = keeps(batch, "of the old one alone")
+        accepts(batch, 7, shared)
+        adds(batch, 7, 1, Answered(0, "", 1, [only, {"deep": shared}]))
+        ends(batch, 7, 2, NOW - 5)
+        accepts(batch, 8, {"in": [shared]})
+        store.write(batch)
+    assert prune(path, NOW - 5) == Pruned(0, 0, 0)
+    assert prune(path, NOW - 4) == Pruned(1, 3, 1)
+    assert prune(path, NOW - 4) == Pruned(0, 0, 0)
+    assert verify(path) == Verified(7, 37, 7, 0, 0, ())
+    assert prune(path, NOW + 4) == Pruned(2, 12, 2)
+    assert verify(path) == Verified(5, 25, 5, 0, 0, ())
+    with SqliteReader(path) as reader:
+        assert [run.row for run in reader.runs()] == [2, 4, 5, 6, 8]
+        assert reader.find("run-1") is None
+
+
+def test_the_row_of_a_deleted_run_is_not_given_again(path: Path) -> None:
+    with opened(path) as store:
+        batch = Batch()
+        accepts(batch, 20)
+        ends(batch, 20, 1, NOW - 5)
+        store.write(batch)
+    assert prune(path, NOW).runs == 1
+    with opened(path) as store:
+        assert store.next_row == 21
+
+
+def test_requests_that_were_dealt_with_go_with_their_run(path: Path) -> None:
+    with SqliteReader(path) as reader:
+        done, waiting = reader.ask("run-1", "answer"), reader.ask("run-1", "cancel")
+        other = reader.ask("run-2", "cancel")
+        with opened(path) as store:
+            batch = Batch()
+            batch.done = {done: "it was", other: ""}
+            store.write(batch)
+        assert prune(path, NOW + 2).runs == 1
+        assert reader.outcome(done) is None
+        assert [one.id for one in reader.requests()] == [waiting]
+        assert reader.outcome(other) == ""
+
+
+def test_many_runs_are_deleted_in_several_transactions(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "_AT_ONCE", 2)
+    assert prune(path, NOW + 100) == Pruned(3, 18, 3)
+    assert verify(path) == Verified(3, 18, 3, 0, 0, ())
+
+
+def test_a_value_that_is_written_again_meanwhile_is_not_deleted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand(path, "DELETE FROM records WHERE number = 2", "DELETE FROM runs")
+    by_hand(path, "DELETE FROM records")
+    assert len(digests_in(path)) == 6
+    with opened(path) as store:
+        batch = Batch()
+        accepts(batch, 31)
+        store.write(batch)
+        look = pruning._wanted
+        looks: list[int] = []
+
+        def looking(stored: Iterable[tuple[bytes]]) -> set[bytes]:
+            # Between the look at all records and the deletion three runs come to refer
+            # to a value each: one that was there, and two that were not.
+            looks.append(1)
+            found = look(stored)
+            if len(looks) == 1:
+                for row, what in ((31, 1), (40, 0), (39, 0)):
+                    batch = Batch()
+                    kept = keeps(batch, "x" * (6000 + row % 30))
+                    if what:
+                        adds(batch, row, 1, Answered(0, "", 1, kept))
+                        ends(batch, row, 2)
+                    else:
+                        accepts(batch, row, kept)
+                    if row == 39:
+                        ends(batch, row, 1)
+                    store.write(batch)
+            return found
+
+        monkeypatch.setattr(pruning, "_wanted", looking)
+        deleted = prune(path, 0)
+    assert deleted.blobs == 5
+    assert verify(path).problems == ()
+
+
+def test_prune_goes_on_beside_an_owner_that_writes(path: Path) -> None:
+    failed: list[Exception] = []
+
+    def pruning_on() -> None:
+        try:
+            for _ in range(5):
+                prune(path, NOW + 10_000)
+        except JournalError as error:
+            failed.append(error)
+
+    with opened(path) as store:
+        beside = threading.Thread(target=pruning_on)
+        beside.start()
+        some_runs(store, 12)
+        beside.join()
+        assert not failed
+        assert verify(path).problems == ()
+
+
+def test_a_line_of_an_export_is_a_run_with_its_records_and_their_values(
+    path: Path,
+) -> None:
+    with SqliteReader(path) as reader:
+        lines = list(export_lines(reader, reader.runs(created_before=NOW + 3)))
+    assert all(line.endswith(b"}\n") and line.count(b"\n") == 1 for line in lines)
+    first, second = (json.loads(line) for line in lines)
+    assert first.keys() == {*StoredRun.__struct_fields__, "records"}
+    assert (first["run_id"], first["status"]) == ("run-1", "completed")
+    assert [record["record"] for record in second["records"]] == [
+        "Accepted",
+        *["Finished"] * 4,
+        "Passed",
+    ]
+    assert first["records"][2] == {
+        "record": "Finished",
+        **msgspec.structs.asdict(Finished(1, "", 10, 7, "x" * 6001)),
+    }
+    assert first["records"][0] == {
+        "record": "Accepted",
+        **msgspec.structs.asdict(Accepted("question 1", NOW + 1)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("filters", "rows"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6]),
+        ({"statuses": [RunStatus.COMPLETED]}, [1, 3, 5]),
+        ({"statuses": [RunStatus.COMPLETED, RunStatus.RUNNING]}, [1, 2, 3, 4, 5, 6]),
+        ({"statuses": [RunStatus.HELD]}, []),
+        ({"workflow": "w"}, [1, 2, 3, 4, 5, 6]),
+        ({"workflow": "v"}, []),
+        ({"created_from": NOW + 3}, [3, 4, 5, 6]),
+        ({"created_before": NOW + 3}, [1, 2]),
+        (
+            {
+                "statuses": {RunStatus.COMPLETED},
+                "created_from": NOW + 2,
+                "created_before": NOW + 5,
+                "workflow": "w",
+            },
+            [3],
+        ),
+    ],
+)
+def test_runs_are_listed_by_status_workflow_and_age(
+    filters: dict[str, Any],
+    rows: list[int],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("understudy.journal.reading._PAGE", 2)
+    with SqliteReader(path) as reader:
+        found = [run.row for run in reader.runs(**filters)]
+    assert found == rows
+
+
+def test_a_problem_can_be_written_as_json() -> None:
+    report = Verified(1, 2, 3, 4, 5, (Problem("here", "gone"),))
+    assert json.loads(msgspec.json.encode(report))["problems"] == [
+        {"where": "here", "detail": "gone"}
+    ]

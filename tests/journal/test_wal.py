@@ -1,0 +1,80 @@
+"""SQLite's log: what a crash leaves is told from what was damaged later."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.journal.wal import Frame, Log, checksum, judge, read_log
+
+GOOD, COMMIT = Frame(True, False, True), Frame(True, True, True)
+BAD, BAD_COMMIT = Frame(False, False, True), Frame(False, True, True)
+OLD, OLD_COMMIT = Frame(False, False, False), Frame(False, False, False)
+
+
+@pytest.mark.parametrize("pages", [1, 2, 7])
+def test_a_log_that_sqlite_wrote_is_whole(pages: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+        for _ in range(pages):
+            connection.execute("INSERT INTO t VALUES (randomblob(9000))")
+        log = path.with_name("x.db-wal")
+        found = read_log(log)
+        assert found == Log((log.stat().st_size - 32) // (4096 + 24), 0, False)
+        # Another log over it, shorter: what is behind belongs to the old one.
+        connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        connection.execute("INSERT INTO t VALUES (1)")
+        new = read_log(log)
+        assert 0 < new.frames < found.frames
+        assert (new.behind, new.broken) == (0, False)
+
+
+def test_no_log_and_half_a_header_are_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x-wal"
+    assert read_log(path) == Log(0, 0, False)
+    path.write_bytes(b"\x37" * 31)
+    assert read_log(path) == Log(0, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "log"),
+    [
+        ([], Log(0, 0, False)),
+        ([COMMIT], Log(0, 0, False)),
+        ([COMMIT, GOOD, COMMIT], Log(2, 0, False)),
+        # The last transaction was not safe yet: any of its frames may be missing.
+        ([COMMIT, GOOD, BAD, BAD_COMMIT], Log(1, 2, False)),
+        ([COMMIT, COMMIT, BAD, GOOD, COMMIT], Log(1, 3, False)),
+        ([COMMIT, COMMIT, OLD, BAD, GOOD, COMMIT], Log(1, 3, False)),
+        ([COMMIT, COMMIT, OLD_COMMIT, OLD], Log(1, 0, False)),
+        # One stands behind a whole one that was.
+        ([COMMIT, BAD_COMMIT, COMMIT], Log(0, 2, True)),
+        ([COMMIT, BAD, GOOD, COMMIT, GOOD, BAD], Log(0, 5, True)),
+        ([COMMIT, OLD, BAD_COMMIT, COMMIT], Log(0, 2, True)),
+        ([Frame(False, True, True), GOOD], Log(0, 2, True)),
+        ([Frame(False, True, True)], Log(0, 1, False)),
+    ],
+)
+def test_what_was_safe_is_missing_only_if_something_follows_a_whole_transaction(
+    frames: list[Frame], log: Log
+) -> None:
+    assert judge(frames) == log
+
+
+@given(
+    st.binary(min_size=8, max_size=64).map(lambda drawn: drawn[: len(drawn) // 8 * 8]),
+    st.integers(0, 511),
+    st.sampled_from("<>"),
+)
+def test_one_bit_changes_the_checksum(content: bytes, bit: int, words: str) -> None:
+    bit %= len(content) * 8
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    assert checksum(content, (1, 2), words) != checksum(bytes(changed), (1, 2), words)
