@@ -24,7 +24,6 @@ KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "8"))
 """300 were made by hand; so many are made each time."""
 
 RUNS = 12
-STEPS = 26
 BOUND = 60.0
 
 
@@ -86,13 +85,13 @@ class World:
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 21])
+@pytest.mark.parametrize("count", [1, 2, 4, 9, 20])
 def test_a_process_that_dies_around_a_write_loses_nothing_and_repeats_nothing(
     point: str, count: int, tmp_path: Path
 ) -> None:
     world = World(tmp_path)
     assert world.live(point, str(count)) == -signal.SIGKILL
-    assert world.live(point, str(count)) == -signal.SIGKILL
+    world.live(point, str(count))
     assert world.live() == 0
     world.check()
 
