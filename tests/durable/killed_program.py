@@ -73,7 +73,7 @@ def noted(
         await trio.sleep(TAKES)
         return f"{name} {context.item} {context.round}"
 
-    return step(name=name, output=str, replay_safe=safe)(body)  # type: ignore[return-value]
+    return step(name=name, output=str, replay_safe=safe)(body)
 
 
 def never(value: object) -> bool:
@@ -102,7 +102,7 @@ def workflow(ledger: Ledger) -> Workflow[object, object, object]:
     def note(name: str) -> Workflow[object, str, object]:
         return noted(ledger, name)
 
-    return sequence(  # type: ignore[return-value]
+    return sequence(
         note("first"),
         parallel(a=note("a"), b=note("b"), c=note("c"), name="all"),
         parallel(a=note("d"), b=note("e"), join=best_effort(), name="some"),
