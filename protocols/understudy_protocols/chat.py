@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import attrs
 import msgspec
 
+from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause
 from understudy_protocols.frozen import FrozenMap
@@ -366,3 +367,21 @@ class Model(Protocol):
           ModelError: while iterating: the answer broke off.
         """
         ...
+
+
+# What a step may give; the stream's events are gone before it ends.
+for _cls, _tag in (
+    (TextPart, "text_part"),
+    (ImagePart, "image_part"),
+    (FilePart, "file_part"),
+    (ToolRequestPart, "tool_request_part"),
+    (ToolResultPart, "tool_result_part"),
+    (ReasoningPart, "reasoning_part"),
+    (Message, "message"),
+    (Tool, "tool"),
+    (ModelRequest, "model_request"),
+    (Finish, "finish"),
+    (ModelReply, "model_reply"),
+    (Price, "price"),
+):
+    register_tag(_cls, f"understudy.{_tag}")

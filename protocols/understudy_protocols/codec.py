@@ -31,13 +31,13 @@ from understudy_protocols.errors import CodecError, ConfigError, SetupError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.frozen import MAX_DEPTH, FrozenMap, freeze, sealed_map
 from understudy_protocols.frozen_classes import (
-    fields_of,
+    field_names,
     init_names,
     is_a,
     is_record,
 )
 from understudy_protocols.frozen_types import registered
-from understudy_protocols.outcomes import Outcome
+from understudy_protocols.outcomes import Outcome, RunStatus, StepReport, StepStatus
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
 
@@ -48,10 +48,11 @@ VERSION: Final = 1
 # A state adds three levels of its own around a value that ``freeze`` accepts.
 _DEPTH: Final = MAX_DEPTH + 5
 
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_NAME: Final = re.compile(r"[^\W\d][\w.-]*")
 
 
 class _Tag(NamedTuple):
+    cls: type
     name: str
     write: Callable[[Any], object]
     read: Callable[[Any], object]
@@ -75,6 +76,9 @@ def register_tag(
     by the names of their members; classes admitted with ``register_type`` by the
     functions given there.
 
+    A class that is defined anew (its module is loaded again, or the function around
+    it is called again) takes the place of its predecessor.
+
     Args:
       name: letters, digits, ``_``, ``.`` and ``-``.  It stays when the class is
         renamed or moved: what was written once must stay readable.
@@ -90,13 +94,29 @@ def register_tag(
             f"the tag {name!r} is no name; use letters, digits, '_', '.' and '-'"
         )
     holder = _by_name.get(f"@{name}")
-    if holder is not None and _by_class.get(cls) is not holder:
-        raise ConfigError(f"the tag {name!r} is taken; choose another")
-    if cls in _by_class and _by_class[cls].name != f"@{name}":
-        raise ConfigError(f"{cls.__qualname__} has the tag {_by_class[cls].name[1:]!r}")
-    write, read = (to, from_) if to and from_ else _ways(cls)
-    tag = _Tag(f"@{name}", write, read)
+    if holder is not None and _full_name(holder.cls) != _full_name(cls):
+        raise ConfigError(
+            f"the tag {name!r} is taken by {_full_name(holder.cls)}; give "
+            f"{_full_name(cls)} another with register_tag({cls.__qualname__}, ...)"
+        )
+    tag = _by_class.get(cls)
+    if tag is not None and tag.name != f"@{name}":
+        raise ConfigError(f"{cls.__qualname__} has the tag {tag.name[1:]!r}")
+    if to and from_:
+        tag = _Tag(cls, f"@{name}", to, from_)
+    elif tag is None:
+        tag = _Tag(cls, f"@{name}", *_ways(cls))
     _by_class[cls] = _by_name[tag.name] = tag
+
+
+def tag_of(cls: type) -> str | None:
+    """Return the tag that values of exactly *cls* are written under, if it has one."""
+    tag = _by_class.get(cls)
+    return None if tag is None else tag.name[1:]
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def encode_json(value: object) -> bytes:
@@ -329,7 +349,7 @@ def _ways(cls: type) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
 def _record_ways(
     cls: type,
 ) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
-    names = tuple(name for name, _ in fields_of(cls))
+    names = field_names(cls)
     accepted = init_names(cls)
 
     def write(value: object) -> object:
@@ -362,3 +382,6 @@ register_tag(Failure, "understudy.failure")
 register_tag(Cause, "understudy.cause")
 register_tag(Usage, "understudy.usage")
 register_tag(AttemptRecord, "understudy.attempt")
+register_tag(RunStatus, "understudy.run_status")
+register_tag(StepStatus, "understudy.step_status")
+register_tag(StepReport, "understudy.step_report")

@@ -89,7 +89,7 @@ def fields_of(cls: type) -> tuple[tuple[str, object], ...]:
         hints = typing.get_type_hints(cls, include_extras=True)
     except (NameError, TypeError, AttributeError):
         hints = {}
-    return tuple((name, hints.get(name, object)) for name in _field_names(cls))
+    return tuple((name, hints.get(name, object)) for name in field_names(cls))
 
 
 def init_names(cls: type) -> dict[str, str]:
@@ -99,7 +99,7 @@ def init_names(cls: type) -> dict[str, str]:
     if not is_struct(cls) and _is_dataclass(cls):
         fields = dataclasses.fields(cls)
         return {field.name: field.name for field in fields if field.init}
-    return {name: name for name in _field_names(cls)}
+    return {name: name for name in field_names(cls)}
 
 
 def not_frozen_advice(cls: type) -> str:
@@ -145,7 +145,8 @@ def is_a(cls: type, base: type) -> bool:
     return issubclass(cls, base)
 
 
-def _field_names(cls: type) -> tuple[str, ...]:
+def field_names(cls: type) -> tuple[str, ...]:
+    """Return the names of a record's fields, in order."""
     if is_struct(cls):
         return cast("tuple[str, ...]", cast("Any", cls).__struct_fields__)
     if _is_attrs(cls):

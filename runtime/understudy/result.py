@@ -11,6 +11,7 @@ import msgspec
 
 from understudy.engine.places import StepEntry
 from understudy.engine.strand import Run
+from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
@@ -65,6 +66,9 @@ class StepResult(msgspec.Struct, frozen=True):
     def duration(self) -> float:
         """How long the last attempt took; seconds."""
         return self.ended - self.started
+
+
+register_tag(StepResult, "understudy.step_result")
 
 
 @attrs.frozen(eq=False, repr=False)

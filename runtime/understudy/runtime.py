@@ -153,6 +153,7 @@ class Runtime(Generic[D]):
             self._budget,
             utcnow,
             lambda: self._system.new_id(),
+            {name: hosted.plan for name, hosted in self._by_name().items()},
         )
         self._resumes = resume == "auto"
         self._reception = Reception(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import trio
@@ -16,7 +17,10 @@ from understudy.engine.hosting import Hosted
 from understudy.engine.requests import Requests, Serving
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
+from understudy.journal.tags import give_tags
 from understudy.journal.writer_thread import WriterThread
+from understudy.workflows.declared_types import classes_in, declared_types
+from understudy.workflows.plan import Plan
 from understudy_protocols.errors import ConfigError, JournalError
 from understudy_protocols.journal import Batch, Store
 from understudy_protocols.supervision import ChildSpec
@@ -71,16 +75,21 @@ def keeping(
     account: RunBudget,
     utcnow: Callable[[], datetime],
     new_id: Callable[[], str],
+    plans: Mapping[str, Plan],
 ) -> Keeping | None:
     """Return what a runtime with this journal has besides; None without one.
 
+    Args:
+      plans: of the workflows, by name; the classes that they declare get tags.
+
     Raises:
-      ConfigError: a durability that there is not.
+      ConfigError: a durability that there is not, or two classes of one name.
     """
     if journal is None:
         return None
     if durability not in ("step", "async"):
         raise ConfigError(f"durability is {durability!r}; give 'step' or 'async'")
+    give_tags(classes_in(chain.from_iterable(map(declared_types, plans.values()))))
     store = _store(journal)
     thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write

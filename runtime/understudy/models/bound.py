@@ -31,6 +31,7 @@ from understudy_protocols.chat import (
     Prompt,
     as_messages,
 )
+from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Failure, ModelError
 from understudy_protocols.retry import Retry, decide
@@ -57,6 +58,9 @@ class Completion(msgspec.Struct, Generic[T_co], frozen=True):
     reply: ModelReply
     repairs: int
     mended: bool
+
+
+register_tag(Completion, "understudy.completion")
 
 
 class BoundModel:

@@ -24,6 +24,7 @@ from understudy_protocols.chat import (
     ToolResultPart,
     as_messages,
 )
+from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
 
@@ -45,6 +46,9 @@ class Conversation(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     reply: ModelReply
     rounds: int
+
+
+register_tag(Conversation, "understudy.conversation")
 
 
 async def converse(
