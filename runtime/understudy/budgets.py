@@ -51,6 +51,12 @@ class RunBudget:
         return self.ledger.spent
 
     @property
+    def limited(self) -> bool:
+        """Whether anything has a cap here or above."""
+        here = self.ledger.budget.calls is not None or self.capped
+        return here or (self.parent is not None and self.parent.limited)
+
+    @property
     def capped(self) -> bool:
         """Whether money or tokens have a cap here or above."""
         here = self.ledger.budget.usd is not None or self.tokens_capped

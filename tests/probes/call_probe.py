@@ -117,6 +117,9 @@ class Scope:
         self.shown.append(value)
         await trio.lowlevel.checkpoint()
 
+    async def on_record(self, hold: Hold) -> None:
+        """Nothing is written down here."""
+
     def reserve(self, worst: Usage) -> Hold:
         hold = self._budget.reserve(worst)
         self.holds.append(hold)

@@ -271,6 +271,20 @@ class AttemptScope:
         self._holds = (*self._holds, hold)
         return hold
 
+    async def on_record(self, hold: Hold) -> None:
+        """Return when it is safe that *hold* was put aside, if the run is written down.
+
+        What costs nothing and is under no cap is not written down: nobody has to
+        know of it after a crash.
+        """
+        run = self._message.strand.run
+        if run.journal is None or not (hold.worst.cost_micros or run.budget.limited):
+            return
+        worst = sum((held.worst for held in self._holds), self.usage)
+        await run.journal.reserved(
+            self._message.strand, self._op.path, self.number, worst
+        )
+
     def emit(self, value: object) -> None:
         """Show *value* to those who watch the run; also from a step's thread."""
         if trio.lowlevel.in_trio_run():

@@ -39,7 +39,7 @@ from understudy_protocols.records import (
     encode_record,
 )
 from understudy_protocols.state import OrchestrationState
-from understudy_protocols.usage import NO_USAGE, Usage
+from understudy_protocols.usage import NO_USAGE
 
 MAX_RECOVERIES = 5
 """A run that was executing in so many processes that died is held."""
@@ -398,10 +398,10 @@ class DurableRuns:
             flow.arm(run)
 
     def _spent_before(self, run: Run, replay: Replay) -> None:
-        used = [entry.usage for entry in run.log if entry.usage is not None]
+        used = [replay.spent]
         for entry in run.log:
-            used += [one.usage for one in entry.attempts if one.usage is not None]
-        used += [_estimated(worst) for worst in replay.open.values()]
+            ends = [one.usage for one in entry.attempts]
+            used += [usage for usage in (entry.usage, *ends) if usage is not None]
         run.budget.spent_before(sum(used, NO_USAGE))
 
     def _stored(self, value: object) -> object:
@@ -427,7 +427,3 @@ def _metadata(value: object) -> FrozenMap[str, object]:
     if not isinstance(value, FrozenMap):
         return FrozenMap()
     return cast("FrozenMap[str, object]", value)
-
-
-def _estimated(worst: Usage) -> Usage:
-    return worst + Usage(estimated=True)

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from understudy.engine.places import Place, StepEntry
 from understudy.journal.values import restored
 from understudy_protocols.errors import UnderstudyError
-from understudy_protocols.failures import AttemptRecord, Failure
+from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.records import (
     Begun,
     Ended,
@@ -26,6 +26,7 @@ from understudy_protocols.records import (
     Record,
     Released,
     Reserved,
+    Retrying,
 )
 from understudy_protocols.usage import NO_USAGE, Usage
 
@@ -70,7 +71,8 @@ class Replay:
     Attributes:
       ended: how the run ended; None if it has not.
       begun: where an attempt began that must not be repeated, and did not end.
-      open: what calls can have used of attempts that did not end, by place.
+      open: attempts that did not end and what they can have used, by place.
+      used: what the failed attempts used of steps that have not ended, by place.
     """
 
     def __init__(
@@ -82,7 +84,8 @@ class Replay:
     ) -> None:
         self.ended: Ended | None = None
         self.begun: dict[tuple[str, str], int] = {}
-        self.open: dict[tuple[str, str], Usage] = {}
+        self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
+        self.used: dict[tuple[str, str], Usage] = {}
         self._records = records
         self._paths = paths
         self._created = created
@@ -134,11 +137,13 @@ class Replay:
                 return
             case Reserved():
                 worst = cast("Usage", self.value(record.worst))
-                self.open[key] = self.open.get(key, NO_USAGE) + worst
+                self.open[key] = (record.number, worst + Usage(estimated=True))
                 return
             case _:
-                self.begun.pop(key, None)
-                self.open.pop(key, None)
+                for kept in (self.begun, self.open, self.used):
+                    kept.pop(key, None)
+                if isinstance(record, Retrying):
+                    self.used[key] = _used(self.attempts(record.attempts))
         if arrival.strand.ended:
             return  # it was called off while the record was being written
         # Before it is followed: the strand may come here again at once.
@@ -146,7 +151,24 @@ class Replay:
         if not arrival.take(record, self):
             self._arrived[key] = arrival
 
+    @property
+    def spent(self) -> Usage:
+        """What steps have used, or can have, that have not ended."""
+        worst = [usage for _, usage in self.open.values()]
+        return sum([*self.used.values(), *worst], NO_USAGE)
+
     # What arrivals need of the records
+
+    def broken_off(self, path: str, strand: Place) -> AttemptRecord | None:
+        """Return the attempt of a step that a process ended in, if calls were made."""
+        found = self.open.get((path, strand.position()))
+        if found is None:
+            return None
+        number, usage = found
+        failure = Failure.of(
+            Cause.UNKNOWN_OUTCOME, "the process ended in this attempt", where=path
+        )
+        return AttemptRecord(number, self._created, self._created, failure, usage)
 
     def value(self, plain: object) -> object:
         """Return a value that stands in a record."""
@@ -188,6 +210,10 @@ class Replay:
     def moment(self, at: int) -> float:
         """Return when that was, on the runtime's clock; seconds."""
         return self._created + at / MICROS
+
+
+def _used(attempts: tuple[AttemptRecord, ...]) -> Usage:
+    return sum((one.usage for one in attempts if one.usage is not None), NO_USAGE)
 
 
 def misfit(path: str, record: Placed) -> DivergedError:

@@ -226,6 +226,10 @@ class StepArrival:
 
     def go(self, replay: Replay) -> None:
         """See `Arrival`."""
+        lost = replay.broken_off(self.op.path, self.strand)
+        if lost is not None:
+            # It was paid for, so it counts.
+            self.number, self.attempts = lost.number + 1, (*self.attempts, lost)
         message = StepMessage(self.strand, self.state, self.number, self.attempts)
         journal = self.strand.run.journal
         assert journal is not None, "what is brought back was written down"

@@ -59,12 +59,17 @@ def restored(plain: object, fetch: Callable[[bytes], bytes]) -> object:
       CodecError: it is none, or of a class that has no tag here.
       JournalError: what *fetch* raises.
     """
-    if isinstance(plain, dict):
-        pairs = cast("dict[object, object]", plain)
-        digest = pairs.get(BLOB)
-        if isinstance(digest, bytes) and len(pairs) == 1:
-            return from_plain(_kept(digest, fetch))
-    return from_plain(plain)
+    digest = _digest_in(plain)
+    return from_plain(plain if digest is None else _kept(digest, fetch))
+
+
+def _digest_in(plain: object) -> bytes | None:
+    """Return what stands in a record for a value that is kept by itself."""
+    if not isinstance(plain, dict):
+        return None
+    pairs = cast("dict[object, object]", plain)
+    digest = pairs.get(BLOB)
+    return digest if isinstance(digest, bytes) and len(pairs) == 1 else None
 
 
 def _kept(digest: bytes, fetch: Callable[[bytes], bytes]) -> object:

@@ -157,6 +157,7 @@ class Asking:
         """Enter the gate, send the request, and settle what came of it."""
         ticket: Ticket | None = None
         try:
+            await self._scope.on_record(hold)
             if isinstance(model, GatedModel):
                 ticket = await self._entered(model, request)
         except ModelError as error:

@@ -82,6 +82,13 @@ class CallScope(Protocol):
         """Put the worst case aside; BudgetExceededError if it could pass a cap."""
         ...
 
+    async def on_record(self, hold: Hold) -> None:
+        """Return when it is safe that *hold* was put aside, if runs are written down.
+
+        Cancellation: nothing was sent; it may be on record all the same.
+        """
+        ...
+
     @property
     def capped(self) -> bool:
         """Whether money or tokens have a cap."""

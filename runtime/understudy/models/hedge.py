@@ -100,6 +100,10 @@ class Hedge:
         except UnderstudyError:
             return None
         try:
+            await scope.on_record(hold)
+            if gate.blocked(need, scope.priority):
+                scope.settle(hold, NO_USAGE)
+                return None
             # It goes in at once: nothing stands in its way in this moment.
             ticket = await gate.enter(
                 need, latest=math.inf, priority=scope.priority, key=asked.key
