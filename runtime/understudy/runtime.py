@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
@@ -41,7 +42,13 @@ from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
 from understudy_protocols.budget import Budget
 from understudy_protocols.chat import Model
-from understudy_protocols.errors import ConfigError, RunSuspendedError, SetupError
+from understudy_protocols.errors import (
+    CodecError,
+    ConfigError,
+    JournalError,
+    RunSuspendedError,
+    SetupError,
+)
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.journal import Store
 from understudy_protocols.outcomes import RunStatus
@@ -65,6 +72,9 @@ MAX_RUNS = 1_000
 
 MAX_WAITING = 10_000
 """Runs that may wait to begin, unless the runtime says otherwise."""
+
+
+_LOG = logging.getLogger("understudy.runtime")
 
 
 class Runtime(Generic[D]):
@@ -444,8 +454,13 @@ class Runtime(Generic[D]):
         hosted = self._by_name()
         for stored in self._keeping.runs.unfinished():
             one = hosted.get(stored.workflow)
-            if one is not None and stored.status is not RunStatus.HELD:
+            if one is None or stored.status is RunStatus.HELD:
+                continue
+            try:
                 self._reception.resume(stored, one)
+            except (JournalError, CodecError) as error:
+                # That one run cannot be read keeps no other from going on.
+                _LOG.error("run %r stays where it is: %s", stored.run_id, error)
 
     async def __aexit__(
         self,

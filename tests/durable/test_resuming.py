@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import trio
 from images import RUN, Filmed, records_of, utcnow
@@ -464,3 +465,45 @@ def test_each_failed_attempt_is_on_record() -> None:
     live(flaky, store, ends(flaky))
     again = [one.number for one in records_of(store) if isinstance(one, Retrying)]
     assert again == [2, 3]
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_from_going_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    notes: list[str] = []
+    workflow = noting("a", notes, takes=5.0)
+    store = MemoryStore()
+
+    async def leave(runtime: Runtime[object]) -> None:
+        await runtime.submit(workflow, "one", run_id=RUN)
+        await runtime.submit(workflow, "two", run_id="another")
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError):
+        live(workflow, store, leave)
+    store._records[1][0] = b"\x91\x63"
+
+    async def go_on(runtime: Runtime[object]) -> object:
+        return await runtime.get("another").result()
+
+    assert live(workflow, store, go_on).value == "a"  # type: ignore[attr-defined]
+    assert "the tag 99, which is not known here" in caplog.text
+    assert "'the run' stays where it is" in caplog.text
+
+
+def test_a_held_run_that_is_let_go_may_die_as_often_again() -> None:
+    workflow = noting("a", [])
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 0.5)
+    image._runs[1] = msgspec.structs.replace(image._runs[1], recoveries=4)
+    with pytest.raises(RunHeldError, match="poisoned"):
+        live(workflow, image, ends(workflow))
+    film = Filmed()
+    film.__dict__.update(image.__dict__ | {"images": []})
+
+    async def retry(runtime: Runtime[object]) -> object:
+        return await runtime.retry(RUN).result()
+
+    assert live(workflow, film, retry).value == "a"  # type: ignore[attr-defined]
+    assert film.images[-1][1]._runs[1].recoveries == 0

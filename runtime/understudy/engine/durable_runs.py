@@ -227,10 +227,11 @@ class DurableRuns:
                     f"{stored.recoveries + 1} processes have died while it ran",
                 )
                 return run
-        if release and run.journal is not None:
-            run.journal.released()
         journal = run.journal
         assert journal is not None, "its cell was made with one"
+        if release:
+            self._held.pop(run.id, None)
+            journal.released()
 
         def begin() -> None:
             if not run.ended:
@@ -355,7 +356,6 @@ class DurableRuns:
             )
             return
         run.replay = None
-        self._spent_before(run, replay)
         if run.status.terminal:
             run.lingering += 1
             journal.ended(
@@ -382,6 +382,7 @@ class DurableRuns:
         except (CodecError, JournalError) as error:
             self.hold(run, "unreadable", str(error))
             return None
+        self._spent_before(run, replay)
         ended = replay.ended
         if ended is not None:
             failure = None if ended.failure is None else replay.failure(ended.failure)

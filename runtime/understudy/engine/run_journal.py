@@ -276,7 +276,8 @@ class RunJournal:
         self._note(Held(reason, detail))
 
     def released(self) -> None:
-        """Somebody lets the run go on."""
+        """Somebody lets the run go on: it may die as often again."""
+        self._book.recorder.batch.recoveries[self.row] = 0
         self._note(Released())
 
     def recovered(self, count: int) -> None:

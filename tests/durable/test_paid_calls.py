@@ -1,0 +1,96 @@
+"""Calls that cost: what was put aside is on record before they are made."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import pytest
+import trio
+import trio.lowlevel
+from images import RUN, Filmed, records_of
+from journal_lives import Flow, ends, image_at, live
+
+from understudy import Attempt, Budget, Cause, Context, RetryConfig, step
+from understudy.journal.memory import MemoryStore
+from understudy.models.scripted import ScriptedModel
+from understudy_protocols.chat import Price
+from understudy_protocols.records import Reserved
+
+PRICE = Price(1.0, 1.0)
+
+
+def asks(calls: int, made: list[str]) -> Flow:
+    """Return a step that makes some calls, each of ten seconds."""
+
+    async def body(context: Context[object], attempt: Attempt[object]) -> str:
+        for _ in range(calls):
+            made.append(f"{attempt.key[:4]} {attempt.number}")
+            await attempt.models["m"].complete("hello", max_tokens=10)
+        return "done"
+
+    return step(name="asks", output=str, retry=RetryConfig(max_attempts=2))(body)
+
+
+def model(price: Price = PRICE) -> ScriptedModel:
+    """Return a model that answers after ten seconds."""
+    return ScriptedModel(repeat("yes"), name="m", price=price, latency=10.0)
+
+
+def test_what_a_call_can_cost_is_on_record_before_it_is_made() -> None:
+    workflow, store = asks(2, []), Filmed()
+    live(workflow, store, ends(workflow), models={"m": model()})
+    for time, count in [(5.0, 1), (15.0, 2)]:
+        found = records_of(image_at(store, time))
+        assert sum(isinstance(one, Reserved) for one in found) == count
+
+
+def test_a_call_that_costs_nothing_is_not_on_record() -> None:
+    workflow, store = asks(2, []), MemoryStore()
+    live(workflow, store, ends(workflow), models={"m": model(Price(0, 0))})
+    assert not any(isinstance(one, Reserved) for one in records_of(store))
+
+
+@pytest.mark.parametrize(("time", "calls"), [(5.0, 1), (15.0, 2)])
+def test_a_call_that_a_crash_cut_counts_as_spent_by_estimate_and_as_an_attempt(
+    time: float, calls: int
+) -> None:
+    made: list[str] = []
+    workflow, store = asks(2, made), Filmed()
+    whole = live(workflow, store, ends(workflow), models={"m": model()})
+    before = list(made)
+    made.clear()
+    image = image_at(store, time)
+    result = live(workflow, image, ends(workflow), start=time, models={"m": model()})
+    key = before[0].split()[0]
+    assert made == [f"{key} 2", f"{key} 2"]
+    usage = result.usage  # type: ignore[attr-defined]
+    assert usage.calls == calls + 2
+    assert usage.estimated
+    assert usage.cost_micros > whole.usage.cost_micros  # type: ignore[attr-defined]
+    (entry,) = result.steps  # type: ignore[attr-defined]
+    assert entry.number == 2
+    (lost,) = entry.attempts
+    assert lost.failure.cause is Cause.UNKNOWN_OUTCOME
+    assert lost.usage.calls == calls
+    again = live(workflow, image, ends(workflow), start=time, models={"m": model()})
+    assert again.usage == usage  # type: ignore[attr-defined]
+
+
+def test_a_budget_holds_over_all_lives_of_a_run() -> None:
+    """Of three calls two are made before the crash: one is left."""
+    made: list[str] = []
+    workflow, store = asks(3, made), Filmed()
+    terms = {"budget": Budget(calls=3)}
+    live(workflow, store, ends(workflow, **terms), models={"m": model()})
+    made.clear()
+    image = image_at(store, 15.0)
+
+    async def late(runtime: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return await ends(workflow)(runtime)  # type: ignore[arg-type]
+
+    result = live(workflow, image, late, start=15.0, models={"m": model()})
+    assert result.failure.cause is Cause.BUDGET  # type: ignore[attr-defined]
+    assert len(made) == 2
+    assert result.usage.calls == 3  # type: ignore[attr-defined]
+    assert result.run_id == RUN  # type: ignore[attr-defined]
