@@ -345,8 +345,8 @@ class Model(Protocol):
         ...
 
     @property
-    def price(self) -> Price:
-        """What it costs."""
+    def price(self) -> Price | None:
+        """What it costs; None if nobody has said, and it is not to be taken for free."""
         ...
 
     async def complete(self, request: ModelRequest) -> ModelReply:

@@ -6,7 +6,8 @@ import pytest
 import trio
 from gate_probe import FOREVER, ONE, at_rest, enter, free, refused, run, seeded
 
-from understudy.gates.gate import MAX_CLOSURE, Limits
+from understudy.gates.gate import MAX_CLOSURE
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.gates.rates import Said
 from understudy_protocols.failures import Cause

@@ -12,7 +12,8 @@ import trio
 from tiny_codec import TinyCodec
 
 from understudy.budgets import Hold, RunBudget
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.models.input_limit import InputLimit
@@ -77,8 +78,8 @@ class Scope:
         return self._deadline - self.now()
 
     @property
-    def capped(self) -> bool:
-        return self._budget.capped
+    def money_capped(self) -> bool:
+        return self._budget.money_capped
 
     @property
     def tokens_capped(self) -> bool:

@@ -19,7 +19,7 @@ from fault_script import (
 )
 from memory_network import MemoryNetwork, memory_network
 
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.providers.http import Client
 from understudy.testing import run_seeded

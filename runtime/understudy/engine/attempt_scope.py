@@ -135,9 +135,9 @@ class AttemptScope:
         return min(run.deadline, run.hard_deadline, self._message.due)
 
     @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap."""
-        return self._message.strand.run.budget.capped
+    def money_capped(self) -> bool:
+        """Whether money has a cap."""
+        return self._message.strand.run.budget.money_capped
 
     @property
     def tokens_capped(self) -> bool:

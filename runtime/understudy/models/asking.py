@@ -22,7 +22,7 @@ from understudy.models.hedge import Hedge
 from understudy.models.next_try import Again, Instead, next_try
 from understudy.models.settling import need_of
 from understudy.models.underway import Underway, as_step_error
-from understudy.models.worst_case import worst_case
+from understudy.models.worst_case import bounds_of, worst_case
 from understudy_protocols.chat import (
     Finished,
     Model,
@@ -102,12 +102,12 @@ class Asking:
         Raises:
           ModelError, BudgetExceededError: the last word.
         """
-        request = self._fitted(request)
         self._hedge = Hedge(self._scope)
         self._again = False
         await self._restarted("repair")
         while True:
             model = self._chain[0]
+            request = self._fitted(request, model)
             asked = _complete(request, model)
             started = self._scope.now()
             hold = self._reserved(model, asked, started)
@@ -121,12 +121,12 @@ class Asking:
             else:
                 await self._go_on_after(request, outcome, started)
 
-    def _fitted(self, request: ModelRequest) -> ModelRequest:
+    def _fitted(self, request: ModelRequest, model: Model) -> ModelRequest:
         limit = self._scope.input_limit
         if limit is None:
             return request
         try:
-            return limit.fitted(request)
+            return limit.fitted(request, bounds_of(model))
         except ModelError as error:
             self._scope.final(error)
             raise
@@ -141,7 +141,7 @@ class Asking:
                 worst_case(
                     model,
                     request,
-                    capped=scope.capped,
+                    money_capped=scope.money_capped,
                     tokens_capped=scope.tokens_capped,
                 )
             )

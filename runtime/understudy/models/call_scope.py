@@ -83,8 +83,8 @@ class CallScope(Protocol):
         ...
 
     @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap."""
+    def money_capped(self) -> bool:
+        """Whether money has a cap."""
         ...
 
     @property

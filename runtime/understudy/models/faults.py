@@ -135,7 +135,7 @@ class FaultyModel:
         return self._model.name
 
     @property
-    def price(self) -> Price:
+    def price(self) -> Price | None:
         """The price of the model inside."""
         return self._model.price
 

@@ -93,7 +93,7 @@ class Hedge:
                 worst_case(
                     model,
                     asked,
-                    capped=scope.capped,
+                    money_capped=scope.money_capped,
                     tokens_capped=scope.tokens_capped,
                 )
             )

@@ -30,8 +30,8 @@ def billed(model: Model, error: StepError, worst: Usage) -> Usage:
 
 
 def priced(model: Model, usage: Usage) -> Usage:
-    """Return *usage* as one call with its price."""
+    """Return *usage* as one call with its price, as far as one is known."""
     counted = attrs.evolve(usage, calls=max(usage.calls, 1))
-    if counted.cost_micros:
+    if counted.cost_micros or model.price is None:
         return counted
     return attrs.evolve(counted, cost_micros=model.price.cost(counted))

@@ -26,8 +26,6 @@ from understudy_protocols.chat import (
 from understudy_protocols.failures import ModelError
 from understudy_protocols.supervision import ChildSpec
 
-_FREE = Price()
-
 
 class HttpModel(GatedModel):
     """A model that a provider serves.
@@ -39,7 +37,7 @@ class HttpModel(GatedModel):
       client: the connections to the provider; shared by models of one address.
       key: what the provider knows us by.
       gate: what stands before it.
-      price: what it costs.
+      price: what it costs; None if nobody has said.
       fallbacks, hedge_after: see `GatedModel`.
       idempotency_header: the header that carries `ModelRequest.key`, for
         providers that take one; empty for none.
@@ -55,19 +53,20 @@ class HttpModel(GatedModel):
         client: Client,
         key: Secret,
         gate: Gate,
-        price: Price = _FREE,
+        price: Price | None = None,
         fallbacks: tuple[str, ...] = (),
         hedge_after: float | None = None,
         idempotency_header: str = "",
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.name = name
-        self.price = price
+        self.price: Price | None = price
         self.gate = gate
         self.fallbacks = fallbacks
         self.hedge_after = hedge_after
         self.max_tokens: int | None = settings.max_tokens
         self.context_window: int | None = settings.capabilities.context_window
+        self.part_bounds = settings.capabilities.part_bounds
         self.client = client
         self.key = key
         self._codec = codec
