@@ -232,6 +232,8 @@ class ModelReply:
       raw_finish: the provider's word for *finish*.
       id: the provider's name for the reply.
       parts: all of it in order; by default the text alone.
+      refusal: the words with which it declined, where the provider marks them as
+        such; they may be in *text* too.
     """
 
     text: str
@@ -243,6 +245,7 @@ class ModelReply:
     parts: tuple[Part, ...] = attrs.field(
         default=attrs.Factory(lambda reply: _text_alone(reply.text), takes_self=True)
     )
+    refusal: str = ""
 
 
 def _text_alone(text: str) -> tuple[Part, ...]:

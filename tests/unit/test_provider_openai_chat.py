@@ -342,6 +342,7 @@ def test_an_answer_may_ask_for_tools() -> None:
 def test_a_refusal_is_one_although_the_reason_is_stop() -> None:
     reply = decoded(answer({"content": None, "refusal": "I cannot."}))
     assert (reply.finish, reply.text) == (Finish.REFUSED, "I cannot.")
+    assert reply.refusal == "I cannot."
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from understudy.models.hedge import Hedge
 from understudy.models.next_try import Again, Instead, next_try
 from understudy.models.settling import need_of
 from understudy.models.underway import Underway, as_step_error
+from understudy.models.unusable import unusable
 from understudy.models.worst_case import bounds_of, worst_case
 from understudy_protocols.chat import (
     Finished,
@@ -205,7 +206,7 @@ class Asking:
         try:
             with trio.move_on_after(scope.retry.timeout_seconds) as self._bound:
                 reply = await self._asked(model, request, underway)
-                error = _unusable(reply, model.name)
+                error = unusable(reply, model.name)
                 return reply if error is None else _Failed(error, underway.used)
             error = ModelError(
                 f"no answer within {scope.retry.timeout_seconds:g} s",
@@ -356,16 +357,3 @@ def _complete(request: ModelRequest, model: Model) -> ModelRequest:
     if request.max_tokens is not None or most is None:
         return request
     return attrs.evolve(request, max_tokens=most)
-
-
-def _unusable(reply: ModelReply, model: str) -> StepError | None:
-    """Return what is wrong with a reply; None if it can be used."""
-    cause = reply.finish.cause
-    if cause is None:
-        return None
-    return ModelError(
-        f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
-        cause=cause,
-        model=model,
-        partial=reply.text,
-    )

@@ -291,4 +291,5 @@ def _declined(reply: ModelReply) -> ModelReply:
         parts=(TextPart(text),),
         finish=Finish.REFUSED,
         raw_finish="injected fault",
+        refusal=f"{text} (injected fault)",
     )

@@ -196,6 +196,7 @@ class Growing:
             raw_finish=self.finish,
             id=self._id,
             parts=tuple(parts),
+            refusal=str(self._refusal),
         )
 
     def _take(
