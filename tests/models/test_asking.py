@@ -138,6 +138,26 @@ def test_a_request_that_was_never_sent_costs_nothing() -> None:
     assert [used.calls for used in scope.spent] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("cause", "worst"),
+    [
+        (Cause.TRANSPORT, True),
+        (Cause.SERVER, True),
+        (Cause.MALFORMED, True),
+        (Cause.CONFLICT, True),
+        (Cause.RATE_LIMIT, False),
+        (Cause.BAD_REQUEST, False),
+    ],
+)
+def test_a_failure_is_charged_at_its_worst_if_the_work_may_have_been_done(
+    cause: Cause, worst: bool
+) -> None:
+    model, scope = Told(fails(cause)), probe(RetryConfig(max_attempts=1))
+    assert isinstance(answered([model], scope), ModelError)
+    (used,) = scope.spent
+    assert (used.tokens, used.estimated) == ((WORST, True) if worst else (0, False))
+
+
 # --- the account's retries
 
 

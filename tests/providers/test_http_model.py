@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from call_probe import KEY, NOTHING, client, gate, left, model, request
+from call_probe import ADDRESS, KEY, NOTHING, client, gate, left, model, request
 from fault_script import (
     Answer,
     Content,
@@ -22,8 +23,18 @@ from memory_network import MemoryNetwork, memory_network
 from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.providers.http import Client
+from understudy.providers.http_model import HttpModel
+from understudy.providers.openai_responses import OpenAIResponses
+from understudy.providers.secret import Secret
+from understudy.providers.wire import WireSettings
 from understudy.testing import run_seeded
-from understudy_protocols.chat import Finished, StreamEvent, TextDelta
+from understudy_protocols.chat import (
+    Finished,
+    Message,
+    ModelRequest,
+    StreamEvent,
+    TextDelta,
+)
 from understudy_protocols.failures import Cause, ModelError
 
 TEXTS = ("one ", "two ", "three")
@@ -191,6 +202,31 @@ def test_a_key_that_the_server_repeats_is_not_shown(streamed: bool) -> None:
         assert KEY not in shown + repr(error) + str(error.args)
 
     with_network(Answer(garbage=head + said), main)
+
+
+def test_what_a_model_has_thought_goes_back_to_it_and_to_no_other() -> None:
+    thought = {"type": "reasoning", "encrypted_content": "planted"}
+    whole = json.dumps({"status": "completed", "output": [thought]}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+    wire = head + b"content-length: %d\r\n\r\n" % len(whole) + whole
+
+    async def main(network: MemoryNetwork) -> None:
+        def thinker(name: str, to: Client) -> HttpModel:
+            how = WireSettings(model=name, max_tokens=50)
+            codec = OpenAIResponses()
+            return HttpModel(name, codec, how, client=to, key=Secret(KEY), gate=gate())
+
+        async with client(network) as to, client(network, address=f"{ADDRESS}1") as no:
+            first = await thinker("a", to).complete(request(0))
+            turns = (Message("assistant", first.parts), Message.of("user", "more"))
+            for model in (thinker("a", to), thinker("b", to), thinker("a", no)):
+                await model.complete(ModelRequest(turns))
+                async for _ in model.stream(ModelRequest(turns)):
+                    pass
+        told = [b"planted" in seen.body for seen in network.server.seen]
+        assert told == [False, True, True, False, False, False, False]
+
+    with_network(Answer(garbage=wire), main)
 
 
 def test_what_a_provider_says_of_its_limits_reaches_the_gate() -> None:

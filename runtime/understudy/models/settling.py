@@ -11,7 +11,13 @@ from understudy_protocols.failures import Cause, ModelError, StepError
 from understudy_protocols.usage import Usage
 
 _MAYBE_BILLED = frozenset(
-    {Cause.TRANSPORT, Cause.TIMEOUT, Cause.SERVER, Cause.CONFLICT}
+    {
+        Cause.TRANSPORT,
+        Cause.TIMEOUT,
+        Cause.SERVER,
+        Cause.CONFLICT,
+        Cause.MALFORMED,  # it is an answer all the same
+    }
 )
 """Failures after which the provider may have done, and billed, the work."""
 

@@ -10,10 +10,11 @@ from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
 from understudy.models.replies import estimated_tokens
 from understudy.providers.http import Client, Streaming
+from understudy.providers.opaque import signed, without_others
 from understudy.providers.ratelimits import read_rate_limits
 from understudy.providers.secret import Secret
 from understudy.providers.stream_reading import Reading
-from understudy.providers.wire import Codec, WireSettings
+from understudy.providers.wire import Codec, WireRequest, WireSettings
 from understudy_protocols.chat import (
     FilePart,
     Finished,
@@ -73,6 +74,7 @@ class HttpModel(GatedModel):
         self._settings = settings
         self._idempotency_header = idempotency_header
         self._utcnow = utcnow
+        self._maker = f"{settings.model}@{client.base_url}"
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer *request*.
@@ -82,11 +84,11 @@ class HttpModel(GatedModel):
           ModelError: there is no answer, or no whole one.
         """
         try:
-            wire = self._codec.encode(request, self._settings, stream=False)
+            wire = self._encoded(request, stream=False)
             async with self.client.stream(wire, self._headers(request)) as answer:
                 await self._check(answer, request)
                 body = await answer.read()
-            return self._codec.decode(body, request, self._settings)
+            return self._decoded(body, request)
         except ModelError as error:
             raise self._ours(error) from error.__cause__
 
@@ -99,12 +101,12 @@ class HttpModel(GatedModel):
             what came, and ``usage`` an estimate of what it cost.
         """
         try:
-            wire = self._codec.encode(request, self._settings, stream=True)
+            wire = self._encoded(request, stream=True)
             async with self.client.stream(wire, self._headers(request)) as answer:
                 await self._check(answer, request)
                 if _is_json(answer.headers):  # it does not stream, whatever was asked
                     whole = await answer.read()
-                    yield Finished(self._codec.decode(whole, request, self._settings))
+                    yield Finished(self._decoded(whole, request))
                     return
                 reading = Reading(self._codec.reader(request, self._settings))
                 with reading.broken_off():
@@ -112,11 +114,11 @@ class HttpModel(GatedModel):
                         for event in reading.feed(chunk):
                             if reading.done:
                                 answer.enough()
-                            yield event
+                            yield self._signed(event)
                         if reading.done:
                             return
                     for event in reading.end(answer.headers):
-                        yield event
+                        yield self._signed(event)
         except ModelError as error:
             raise self._ours(error) from error.__cause__
 
@@ -143,6 +145,19 @@ class HttpModel(GatedModel):
         # Ids are parts of paths.
         name = client.base_url.partition("://")[2].replace("/", "|")
         return (ChildSpec(name, client.serve, workload=client.workload),)
+
+    def _encoded(self, request: ModelRequest, *, stream: bool) -> WireRequest:
+        own = without_others(request, self._maker)
+        return self._codec.encode(own, self._settings, stream=stream)
+
+    def _decoded(self, body: bytes, request: ModelRequest) -> ModelReply:
+        reply = self._codec.decode(body, request, self._settings)
+        return signed(reply, self._maker)
+
+    def _signed(self, event: StreamEvent) -> StreamEvent:
+        if isinstance(event, Finished):
+            return Finished(signed(event.reply, self._maker))
+        return event
 
     async def _check(self, answer: Streaming, request: ModelRequest) -> None:
         """Take in what the head of an answer says.

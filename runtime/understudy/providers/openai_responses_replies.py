@@ -20,7 +20,7 @@ from understudy.providers.bodies import joined
 from understudy.providers.error_bodies import told_by, told_by_body
 from understudy.providers.finishes import RESPONSES, finish_of
 from understudy.providers.opaque import kept
-from understudy.providers.openai_responses_input import PROTOCOL
+from understudy.providers.openai_responses_input import OF_MESSAGE, PROTOCOL
 from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
@@ -219,6 +219,8 @@ def _parts(item: Item) -> Iterator[Part]:
         case "":
             raise malformed("an item of the answer does not say what it is")
         case "message":
+            if phase := text_in(item.get("phase")):
+                yield kept(OF_MESSAGE, {"phase": phase})
             for content in _contents(item, "content"):
                 text = text_in(content.get("text")) + text_in(content.get("refusal"))
                 if text:
