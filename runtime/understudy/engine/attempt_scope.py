@@ -14,9 +14,10 @@ import trio
 
 from understudy.budgets import Hold
 from understudy.engine.step_op import StepOp
-from understudy.engine.strand import StepMessage
+from understudy.engine.strand import StepMessage, function_entry
 from understudy.events import EventKind
 from understudy.models.bound import BoundModels
+from understudy.models.function_journal import FunctionOutcome
 from understudy.models.input_limit import InputLimit
 from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
@@ -62,6 +63,7 @@ class AttemptScope:
 
     __slots__ = (
         "_calls",
+        "_conversations",
         "_final",
         "_holds",
         "_message",
@@ -88,6 +90,7 @@ class AttemptScope:
         self._worker = worker
         self._models: BoundModels | None = None
         self._calls = 0
+        self._conversations = 0
         self._final: tuple[BaseException, ...] = ()
         self._holds: tuple[Hold, ...] = ()
         # Requests and waits under way: a step may have several at once.
@@ -183,6 +186,26 @@ class AttemptScope:
         """Return an idempotency key for the next logical call of this attempt."""
         self._calls += 1
         return f"{self.key}/{self._calls}"
+
+    def conversation_key(self) -> str:
+        """Return the key of the attempt's next conversation; see `FunctionJournal`."""
+        self._conversations += 1
+        return f"{self.key}/talk{self._conversations}"
+
+    def recorded(self, key: str) -> FunctionOutcome | None:
+        """Return what came of a function's call in this run, if it has finished."""
+        return self._message.strand.run.functions.get(key)
+
+    async def record(self, outcome: FunctionOutcome) -> None:
+        """Keep what came of a function's call as long as the run; always a checkpoint.
+
+        It is kept before anything else can happen: what is here has finished.
+        """
+        self._check()
+        strand, path = self._message.strand, f"{self._op.path}/{outcome.name}"
+        strand.run.functions[outcome.key] = outcome
+        strand.run.log.append(function_entry(path, strand.position(), outcome))
+        await trio.lowlevel.checkpoint()
 
     def settle(self, hold: Hold, used: Usage) -> None:
         """Count what a call used in place of what was put aside for it, once."""

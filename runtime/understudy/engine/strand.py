@@ -18,9 +18,10 @@ import msgspec
 import trio
 
 from understudy.budgets import RunBudget
+from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
-from understudy_protocols.failures import AttemptRecord, Failure
+from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
@@ -189,7 +190,11 @@ class Branch(Strand):
 
 
 class StepEntry(msgspec.Struct, frozen=True):
-    """What a run remembers of one step that has ended."""
+    """What a run remembers of one step that has ended, or one journaled function.
+
+    Args:
+      value: what the model was told, of a function.
+    """
 
     path: str
     position: str
@@ -200,6 +205,28 @@ class StepEntry(msgspec.Struct, frozen=True):
     failure: Failure | None
     usage: Usage | None
     skipped: bool = False
+    value: str | None = None
+
+
+def function_entry(path: str, position: str, outcome: FunctionOutcome) -> StepEntry:
+    """Return the entry of a function that a step's model asked for.
+
+    Args:
+      path: of the function, below its step.
+      position: of the step.
+    """
+    text = outcome.text
+    return StepEntry(
+        path,
+        "/".join(filter(None, (position, outcome.position))),
+        outcome.started,
+        outcome.ended,
+        0,
+        (),
+        Failure.of(Cause.STEP_ERROR, text, where=path) if outcome.failed else None,
+        None,
+        value=None if outcome.failed else text,
+    )
 
 
 class Viewer(Protocol):
@@ -231,6 +258,7 @@ class Run(Strand):
       leaves: strands that are in one place, as opposed to split.
       paused: how many of these are in a pause.
       log: the steps that have ended, in that order.
+      functions: what came of calls of journaled functions, by their keys.
       viewer: the one who began it and reads its events; None if nobody does.
     """
 
@@ -244,6 +272,7 @@ class Run(Strand):
         "expiry",
         "failure",
         "finished",
+        "functions",
         "hard_deadline",
         "hard_expiry",
         "id",
@@ -289,6 +318,7 @@ class Run(Strand):
         self.leaves: int = 1
         self.paused: int = 0
         self.log: list[StepEntry] = []
+        self.functions: dict[str, FunctionOutcome] = {}
         self.stuck: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.value: object = None
