@@ -19,7 +19,15 @@ from understudy.models.asking import Asking, Restarted
 from understudy.models.settling import need_of
 from understudy.testing import run_seeded
 from understudy_protocols.budget import Budget, BudgetExceededError
-from understudy_protocols.chat import Finish, ModelReply
+from understudy_protocols.chat import (
+    Finish,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ReasoningPart,
+    ToolRequestPart,
+    ToolResultPart,
+)
 from understudy_protocols.failures import Cause, ModelError
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import Usage
@@ -186,6 +194,13 @@ def test_a_model_that_stands_in_is_no_retry() -> None:
     assert isinstance(answered(models, probe()), ModelReply)
 
 
+def test_what_tools_and_thoughts_say_counts_for_the_rate_limit() -> None:
+    said = (ReasoningPart("hm" * 200), ToolRequestPart("1", "look", "{}"))
+    told = ToolResultPart("1", "word " * 400)
+    turns = [Message("assistant", said), Message("tool", (told,))]
+    assert need_of(ModelRequest(turns, max_tokens=7)).tokens > 600 + 7
+
+
 # --- models that stand in
 
 
@@ -226,6 +241,31 @@ def test_a_model_that_cannot_do_it_is_passed_over() -> None:
     assert isinstance(reply, ModelReply)
     assert reply.text == "yes"
     assert models[1].sent == []
+
+
+@pytest.mark.parametrize(
+    ("windows", "answer"),
+    [
+        ((10, 10, 20), "c"),
+        ((10, 20, 30), "b"),
+        ((10, None, 20), "b"),
+        ((None, 5, 20), "b"),
+        ((10, 9, 8), ""),
+    ],
+)
+def test_what_was_too_long_for_one_model_goes_to_one_that_may_take_more(
+    windows: tuple[int | None, ...], answer: str
+) -> None:
+    models = [Told(fails(Cause.CONTEXT_TOO_LONG)), Told(Say("b")), Told(Say("c"))]
+    for model, window in zip(models, windows, strict=True):
+        model.context_window = window
+    reply = answered(models, probe())
+    if answer:
+        assert isinstance(reply, ModelReply)
+        assert reply.text == answer
+    else:
+        assert isinstance(reply, ModelError)
+        assert reply.cause is Cause.CONTEXT_TOO_LONG
 
 
 def test_a_model_whose_gate_is_shut_for_too_long_is_passed_over() -> None:

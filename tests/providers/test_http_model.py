@@ -254,3 +254,28 @@ def test_what_a_provider_says_of_its_limits_reaches_the_gate() -> None:
             assert left(through, to) == NOTHING
 
     with_network(Answer(headers=said), main)
+
+
+def test_who_waits_for_a_probe_waits_until_its_answer_begins() -> None:
+    through, began = gate(), list[float]()
+    slow = Answer(content=events(), framing=Framing.CHUNKED, piece=40, gap=1.0)
+
+    async def main(network: MemoryNetwork) -> None:
+        async def ask(to: Client, number: int) -> None:
+            asked = request(number)
+            ticket = await through.enter(Need(1), latest=100, key=asked.key)
+            began.append(trio.current_time())
+            async for _ in model(to, through).stream(asked):
+                pass
+            through.succeeded(ticket, 1)
+
+        refused = await through.enter(Need(1), latest=1)
+        through.failed(refused, Cause.RATE_LIMIT, 2.0, 0)
+        async with client(network) as to, trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(ask, to, number)
+        assert began[0] == pytest.approx(2)
+        takes = trio.current_time() - began[1]
+        assert began[1] == began[2] < began[0] + takes - 1
+
+    with_network(slow, main)

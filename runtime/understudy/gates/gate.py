@@ -263,6 +263,21 @@ class Gate:
         self._rates(now).heard(said, counted, now)
         self._line.wake_first()
 
+    def accepted(self, *, key: str) -> None:
+        """Take note that a provider has begun with a good answer.
+
+        It has passed all but the model: who waits for what a probe finds out there
+        need not wait until the answer has come to its end.
+
+        Args:
+          key: of the request that it answers.
+        """
+        ticket = self._by_key.get(key)
+        if ticket is not None:
+            for part in (Part.HOST, Part.KEY, Part.RATE):
+                lock = self._locks[part]
+                lock.passed(ticket.probes.get(lock))
+
     def look_again(self) -> None:
         """Let all who wait here see what has changed."""
         self._line.wake_all()

@@ -170,7 +170,8 @@ class Asking:
             return await self._sent(model, request, underway)
 
     async def _entered(self, model: GatedModel, request: ModelRequest) -> Ticket:
-        scope, gate, need = self._scope, model.gate, need_of(request)
+        scope, gate = self._scope, model.gate
+        need = need_of(request, model.part_bounds)
         if not self._again:
             gate.account.retries.asked()
         now = scope.now()
@@ -292,7 +293,7 @@ class Asking:
         scope.failed_in_place(failure, started, failed.usage)
         gate = model.gate if isinstance(model, GatedModel) else None
         retries = None if gate is None else gate.account.retries
-        other = self._another(request)
+        other = self._another(request, failure.cause)
         follows = next_try(
             scope.retry,
             scope.number,
@@ -322,7 +323,7 @@ class Asking:
         self, request: ModelRequest, error: StepError, started: float
     ) -> None:
         """Turn to another model for a request that was not sent, or raise *error*."""
-        other = self._another(request)
+        other = self._another(request, error.cause)
         if other is not None:
             self._turn_to(other)
             return
@@ -331,13 +332,20 @@ class Asking:
         self._scope.final(error)
         raise error
 
-    def _another(self, request: ModelRequest) -> int | None:
-        """Return which model of the chain can stand in; None if none can."""
+    def _another(self, request: ModelRequest, cause: Cause) -> int | None:
+        """Return which model of the chain can stand in; None if none can.
+
+        Args:
+          cause: of the failure of the one that was asked.
+        """
         for place, model in enumerate(self._chain[1:], start=1):
             if not isinstance(model, GatedModel):
                 return place
+            if cause is Cause.CONTEXT_TOO_LONG and not _wider(model, self._chain[0]):
+                continue
             gate, now = model.gate, self._scope.now()
-            blocked = gate.blocked(need_of(_complete(request, model)))
+            need = need_of(_complete(request, model), model.part_bounds)
+            blocked = gate.blocked(need, self._scope.priority)
             known = blocked is not None and blocked.until < math.inf
             wait = blocked.until - now if blocked is not None and known else 0.0
             if model.can(request) and wait < min(
@@ -357,3 +365,10 @@ def _complete(request: ModelRequest, model: Model) -> ModelRequest:
     if request.max_tokens is not None or most is None:
         return request
     return attrs.evolve(request, max_tokens=most)
+
+
+def _wider(model: GatedModel, other: Model) -> bool:
+    """Whether more may fit into *model* than into *other*, for all that is known."""
+    known = other.context_window if isinstance(other, GatedModel) else None
+    window = model.context_window
+    return known is None or window is None or window > known

@@ -91,6 +91,15 @@ class InputLimit:
         return attrs.evolve(request, messages=kept)
 
 
+def estimated_input(request: ModelRequest, bounds: PartBounds) -> int:
+    """Return about how many tokens the messages of *request* are; a count.
+
+    Args:
+      bounds: of pictures and files; those without one do not count.
+    """
+    return sum(_size(message, bounds) for message in request.messages)
+
+
 def _groups(messages: tuple[Message, ...]) -> list[list[int]]:
     """Return what can be left out, by places, oldest first: each as a whole."""
     groups: list[list[int]] = []

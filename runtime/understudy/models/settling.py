@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from understudy.gates.line import Need
-from understudy.models.replies import estimated_tokens
+from understudy.models.input_limit import estimated_input
+from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy_protocols.chat import Model, ModelRequest
 from understudy_protocols.failures import Cause, ModelError, StepError
 from understudy_protocols.usage import Usage
@@ -22,9 +23,9 @@ _MAYBE_BILLED = frozenset(
 """Failures after which the provider may have done, and billed, the work."""
 
 
-def need_of(request: ModelRequest) -> Need:
+def need_of(request: ModelRequest, bounds: PartBounds = UNBOUNDED) -> Need:
     """Return about what *request* takes of a rate limit: nobody knows it exactly."""
-    return Need(estimated_tokens(request.text) + (request.max_tokens or 0))
+    return Need(estimated_input(request, bounds) + (request.max_tokens or 0))
 
 
 def billed(model: Model, error: StepError, worst: Usage) -> Usage:

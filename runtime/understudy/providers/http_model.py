@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from understudy.gates.gate import Gate
 from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
-from understudy.models.replies import estimated_tokens
+from understudy.models.input_limit import estimated_input
 from understudy.providers.http import Client, Streaming
 from understudy.providers.opaque import signed, without_others
 from understudy.providers.ratelimits import read_rate_limits
@@ -135,8 +135,8 @@ class HttpModel(GatedModel):
         wanted = request.max_tokens or self.max_tokens or 0
         if able.max_output is not None and wanted > able.max_output:
             return False
-        window = able.context_window
-        return window is None or estimated_tokens(request.text) + wanted <= window
+        window, read = able.context_window, estimated_input(request, self.part_bounds)
+        return window is None or read + wanted <= window
 
     @property
     def services(self) -> tuple[ChildSpec, ...]:
@@ -181,6 +181,7 @@ class HttpModel(GatedModel):
             raise self._codec.failure(
                 answer.status, answer.headers, body, self._utcnow()
             )
+        self.gate.accepted(key=request.key)
 
     def _headers(self, request: ModelRequest) -> Mapping[str, str]:
         key = self.key.reveal()
