@@ -14,8 +14,8 @@ import trio
 from server_process import Server
 
 from understudy.cli.main import main as command
-from understudy.demo import engine_child, local_llm
 from understudy.demo import engine as engines
+from understudy.demo import engine_child, local_llm
 from understudy.demo.messages import shipped_messages
 from understudy_protocols.errors import SetupError
 
