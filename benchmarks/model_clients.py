@@ -11,7 +11,8 @@ import httpx
 import trio
 
 from understudy import Attempt, BoundModel, Context, RetryConfig, Runtime, step
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.providers.http import Client

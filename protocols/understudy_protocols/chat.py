@@ -233,6 +233,8 @@ class ModelReply:
       raw_finish: the provider's word for *finish*.
       id: the provider's name for the reply.
       parts: all of it in order; by default the text alone.
+      refusal: the words with which it declined, where the provider marks them as
+        such; they may be in *text* too.
     """
 
     text: str
@@ -244,6 +246,7 @@ class ModelReply:
     parts: tuple[Part, ...] = attrs.field(
         default=attrs.Factory(lambda reply: _text_alone(reply.text), takes_self=True)
     )
+    refusal: str = ""
 
 
 def _text_alone(text: str) -> tuple[Part, ...]:
@@ -346,8 +349,8 @@ class Model(Protocol):
         ...
 
     @property
-    def price(self) -> Price:
-        """What it costs."""
+    def price(self) -> Price | None:
+        """What it costs; None if nobody has said, and it is not to be taken for free."""
         ...
 
     async def complete(self, request: ModelRequest) -> ModelReply:

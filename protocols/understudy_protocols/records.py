@@ -216,6 +216,26 @@ class Ended(_Record, frozen=True, array_like=True, tag=14):
     failure: object = None
 
 
+class Called(_Placed, frozen=True, array_like=True, tag=15):
+    """A function that a step's model asked for, and that must not run twice, has run.
+
+    Args:
+      took: how long; microseconds.
+      name: of the function.
+      key: its idempotency key.
+      turn: where in its conversation, as round and place: ``1/2``.
+      text: what the model is told; plain data, or where it is kept.
+      failed: whether *text* says what went wrong.
+    """
+
+    took: int
+    name: str
+    key: str
+    turn: str
+    text: object
+    failed: bool = False
+
+
 Placed: TypeAlias = (
     Finished
     | Failed
@@ -227,6 +247,7 @@ Placed: TypeAlias = (
     | Answered
     | Passed
     | Reserved
+    | Called
 )
 """A record of what happened at one node."""
 
@@ -266,4 +287,4 @@ def _problem(content: bytes, error: Exception) -> str:
     return f"this is no record that can be read: {error}"
 
 
-_TAGS: Final = frozenset(range(1, 15))
+_TAGS: Final = frozenset(range(1, 16))

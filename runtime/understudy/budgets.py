@@ -53,14 +53,15 @@ class RunBudget:
     @property
     def limited(self) -> bool:
         """Whether anything has a cap here or above."""
-        here = self.ledger.budget.calls is not None or self.capped
+        budget = self.ledger.budget
+        here = not (budget.usd is budget.tokens is budget.calls is None)
         return here or (self.parent is not None and self.parent.limited)
 
     @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap here or above."""
-        here = self.ledger.budget.usd is not None or self.tokens_capped
-        return here or (self.parent is not None and self.parent.capped)
+    def money_capped(self) -> bool:
+        """Whether money has a cap here or above."""
+        here = self.ledger.budget.usd is not None
+        return here or (self.parent is not None and self.parent.money_capped)
 
     @property
     def tokens_capped(self) -> bool:

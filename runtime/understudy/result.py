@@ -38,18 +38,22 @@ class RunFailed(UnderstudyError):
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """One execution of one step of a run.
+    """One execution of one step of a run, or one call of a journaled function.
 
     Args:
-      path: the step's place in the workflow.
+      path: the step's place in the workflow; below it, a function's name.
       position: which branch, item or round it was, as ``3/left``; empty outside.
+        A function's goes on with its round, and its place in that: ``3/left/1/2``.
       status: ``completed``, ``failed`` or ``skipped``.
       started: when the last attempt began; seconds since the run was accepted.
       ended: when it was over; seconds since the run was accepted.
-      number: attempts made, those within model calls included; a count.
+      number: attempts made, those within model calls included; a count, and 0 of
+        a function, whose attempts are its step's.
       attempts: the attempts that failed, in order.
       usage: what its model calls used.
       failure: why it failed, if it did.
+      value: what a function's model was told; None of a step, whose value is among
+        the outputs.
     """
 
     path: str
@@ -61,6 +65,7 @@ class StepResult(msgspec.Struct, frozen=True):
     attempts: tuple[AttemptRecord, ...]
     usage: Usage
     failure: Failure | None
+    value: str | None = None
 
     @property
     def duration(self) -> float:
@@ -137,7 +142,7 @@ class RunResult(Generic[Out_co]):
 
     @property
     def steps(self) -> tuple[StepResult, ...]:
-        """The steps that ran, in the order in which they ended."""
+        """The steps and journaled functions that ran, in the order of their ends."""
         accepted = self._run.created
         return tuple(_step_result(entry, accepted) for entry in self._run.log)
 
@@ -163,4 +168,5 @@ def _step_result(entry: StepEntry, accepted: float) -> StepResult:
         entry.attempts,
         entry.usage or NO_USAGE,
         entry.failure,
+        entry.value,
     )

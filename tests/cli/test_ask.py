@@ -320,11 +320,22 @@ def test_a_model_of_a_file_is_asked_and_the_one_that_stands_in_for_it(
     told = facts(command("ask", "hello", "--model", "first", "--json"))
 
     assert told["text"] == "yes"
-    assert told["cost_usd"] == 0.00003  # 10 tokens at 1 USD, 5 at 4 USD a million
+    assert told["cost_usd"] is None  # the first has no price
     assert [seen.body["model"] for seen in server.seen] == ["one", "two"]
     assert server.seen[0].headers["authorization"] == "Bearer planted-key"
     assert "authorization" not in server.seen[1].headers
     assert told["attempts"][0]["where"] == "first"
+
+
+@pytest.mark.usefixtures("file")
+def test_an_answer_costs_what_its_model_says(
+    command: Command, server: ModelServer
+) -> None:
+    server.answers = [chat("yes")]
+
+    told = facts(command("ask", "hello", "--model", "second", "--json"))
+
+    assert told["cost_usd"] == 0.00003  # 10 tokens at 1 USD, 5 at 4 USD a million
 
 
 def test_each_model_of_a_file_is_checked_by_itself(
@@ -342,6 +353,7 @@ def test_each_model_of_a_file_is_checked_by_itself(
     title, first, second, third = said.out.splitlines()
     assert title.split() == ["model", "protocol", "latency", "cost", "answer"]
     assert first.split()[:2] == ["first", "openai"]
+    assert "no price" in first
     assert "model_gone: the provider answered with status 404" in first
     assert second.split()[-3:] == ["0.000030", "USD", "ok"]
     assert third.startswith("third")

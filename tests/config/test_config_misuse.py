@@ -169,6 +169,43 @@ MORE = [  # lines after line 4, in the table of `fast`
         ":5: models.fast.idempotency_header is not the name of a header",
     ),
     ("extra = [1]", ":5: models.fast.extra is an array; give a table"),
+    (
+        "extra = { max_completion_tokens = 9 }",
+        (
+            ":5: models.fast.extra.max_completion_tokens cannot stand here, and budgets "
+            "would not know of it; give max_tokens, and its name as max_tokens_name; "
+            "one request has one answer"
+        ),
+    ),
+    (
+        'max_tokens_name = "most"\nextra.most = 9',
+        (
+            ":6: models.fast.extra.most cannot stand here, and budgets would not know "
+            "of it; give max_tokens, and its name as max_tokens_name; one request has "
+            "one answer"
+        ),
+    ),
+    (
+        "price = {}",
+        (
+            ":5: models.fast.price has no input_per_million_usd; give it, 0 if that is "
+            "free"
+        ),
+    ),
+    (
+        "[models.fast.price]\ninput_per_million_usd = 1\nper_call_usd = 1",
+        (
+            ":5: models.fast.price has no output_per_million_usd; give it, 0 if that is "
+            "free"
+        ),
+    ),
+    (
+        "capabilities.image_tokens = 0",
+        (
+            ":5: models.fast.capabilities.image_tokens is out of range; give a whole "
+            "number from 1"
+        ),
+    ),
 ]
 
 

@@ -29,6 +29,7 @@ from understudy.models import (
     UnknownModelError,
     with_faults,
 )
+from understudy.models.part_bounds import PartBounds
 from understudy.providers import (
     Capabilities,
     HttpModel,
@@ -69,6 +70,7 @@ longest_wait = 0
 temperature = false
 structured = "json"
 context_window = 8_000
+image_tokens = 1_500
 
 [models.best]
 protocol = "anthropic"
@@ -115,6 +117,7 @@ def test_a_model_is_what_its_table_says(file: Path) -> None:
     assert fast.name == "fast"
     assert fast.max_tokens == 500
     assert fast.context_window == 8_000
+    assert fast.part_bounds == PartBounds(image=1_500, file=None)
     assert fast.fallbacks == ("best",)
     assert fast.hedge_after == 1.5
     assert fast.gate.longest_wait == 0
@@ -123,6 +126,15 @@ def test_a_model_is_what_its_table_says(file: Path) -> None:
     assert fast.price == Price(
         input_per_million_usd=0.25, output_per_million_usd=2, per_call_usd=0.001
     )
+
+
+def test_a_price_is_what_the_file_says_and_otherwise_unknown(file: Path) -> None:
+    assert http(configured_models(file), "other").price is None
+    text = FILE.replace(
+        'model = "tiny"', 'model = "tiny"\nprice = { per_call_usd = 0 }'
+    )
+    file.write_text(text)
+    assert http(configured_models(file), "local").price == Price()
 
 
 def test_a_key_is_read_from_a_file_beside_the_configuration(file: Path) -> None:
@@ -189,7 +201,7 @@ def test_a_key_that_is_not_there_is_told_with_its_line(
         "key there"
     )
     (file.parent / "keys" / "other").unlink()
-    with pytest.raises(ConfigError, match=r":40: models.other.key_file cannot be used"):
+    with pytest.raises(ConfigError, match=r":41: models.other.key_file cannot be used"):
         configured_models(file, "other")
 
 
@@ -224,6 +236,10 @@ def test_a_model_is_made_in_a_program_as_in_a_file() -> None:
         openai_model("a", hedge_after=0)
     with pytest.raises(ConfigError, match="base_url has a name or password in it"):
         openai_model("a", base_url="http://me:planted@host")
+    with pytest.raises(ConfigError, match="max_tokens is 0; give a count from 1"):
+        openai_model("a", max_tokens=0)
+    with pytest.raises(ConfigError, match="extra has 'n' in it, and budgets"):
+        openai_model("a", extra={"n": 3})
     with pytest.raises(ConfigError, match="idempotency_header is not the name of a"):
         openai_model("a", idempotency_header="a b")
 

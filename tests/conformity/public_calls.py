@@ -21,7 +21,7 @@ from understudy import (
     step,
     with_retry,
 )
-from understudy.models.converse import converse
+from understudy.models.conversation import converse
 from understudy.models.scripted import ScriptedModel
 from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor, Behaviour
@@ -69,6 +69,7 @@ NOT_CALLED = {
     "Hedge": "how `BoundModel` makes a call",
     "EventStream.caught_up": "what a model's answer waits for while it is shown",
     "run_function": "how `converse` calls a function",
+    "FunctionJournal": "what `converse` hands on to the attempt",
 }
 """Public async functions that no user of ours awaits, and why."""
 

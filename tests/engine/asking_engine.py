@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 from understudy import Attempt, BoundModel, Context, RetryConfig, Runtime, step
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.models.asking import ModelDelta

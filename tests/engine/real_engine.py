@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import msgspec
 
-SCRIPT = Path(__file__).with_name("engine_server.py")
+from understudy.demo import engine_child
+
+SCRIPT = engine_child.__file__
 PYTHON_VARIABLE = "UNDERSTUDY_ENGINE_PYTHON"
-SLOTS = 2
 
 _FIND = """
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ def python() -> str:
 
 def command() -> list[str]:
     """Return what starts the engine."""
-    return [python(), str(SCRIPT)]
+    return [python(), SCRIPT]
 
 
 def missing() -> str | None:

@@ -8,7 +8,7 @@ from asking_engine import PROTOCOLS, asking, value_of
 from server_process import Server, listening
 
 from understudy import BoundModel, Cause, Finish, ModelReply
-from understudy.models.converse import Conversation, converse
+from understudy.models.conversation import Conversation, converse
 from understudy_protocols.chat import ModelRequest
 from understudy_protocols.failures import Failure
 from understudy_protocols.usage import Usage

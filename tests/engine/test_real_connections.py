@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import trio
 from asking_engine import PROTOCOLS, asking
-from real_engine import SLOTS, busy
+from real_engine import busy
 from server_process import Server
 
 from understudy import BoundModel, ModelReply, ModelRequest
+from understudy.demo.engine_child import SLOTS
 
 TOGETHER = 32
 IN_A_ROW = 12

@@ -9,7 +9,8 @@ import pytest
 import trio
 from call_probe import gate
 
-from understudy.gates.gate import Gate, Limits, Ticket
+from understudy.gates.gate import Gate, Ticket
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.testing import run_seeded
 from understudy_protocols.failures import ModelError

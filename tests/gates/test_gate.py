@@ -6,7 +6,8 @@ import pytest
 import trio
 from gate_probe import FOREVER, ONE, at_rest, enter, free, refused, run, seeded
 
-from understudy.gates.gate import MAX_CLOSURE, Limits
+from understudy.gates.gate import MAX_CLOSURE
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.gates.rates import Said
 from understudy_protocols.failures import Cause
@@ -191,6 +192,51 @@ def test_retry_after_closes_for_all_and_one_goes_first_afterwards(seed: int) -> 
         at_rest(to)
 
     run(main, seed)
+
+
+@seeded
+def test_those_who_wait_for_a_probe_go_in_when_its_answer_begins(seed: int) -> None:
+    """And not when it has come to its end, which may take minutes."""
+
+    async def main() -> None:
+        to, times = free(), list[float]()
+
+        async def ask() -> None:
+            ticket = await enter(to)
+            times.append(trio.current_time())
+            to.succeeded(ticket, 0)
+
+        to.failed(await enter(to), Cause.RATE_LIMIT, 7.0, 0)
+        probe = await to.enter(ONE, latest=FOREVER, key="probe")
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            await trio.sleep(1)
+            to.accepted(key="another")
+            await trio.sleep(1)
+            assert times == []
+            to.accepted(key="probe")
+        assert times == pytest.approx([9, 9, 9])
+        # What comes of the rest of it is the model's affair.
+        to.failed(probe, Cause.TRANSPORT, None, 0)
+        assert to.blocked(ONE) is None
+        at_rest(to)
+
+    run(main, seed)
+
+
+def test_the_beginning_of_an_answer_says_nothing_of_a_model_that_fails() -> None:
+    async def main() -> None:
+        to = free()
+        for _ in range(5):
+            to.failed(await enter(to), Cause.SERVER, None, 0)
+        probe = await to.enter(ONE, latest=FOREVER, key="probe")
+        to.accepted(key="probe")
+        assert to.blocked(ONE) is not None
+        to.succeeded(probe, 0)
+        assert to.blocked(ONE) is None
+
+    run(main)
 
 
 def test_a_closure_holds_until_the_last_that_was_asked_for() -> None:

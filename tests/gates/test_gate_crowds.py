@@ -10,7 +10,8 @@ import trio
 from cancelling import CancelAt
 from gate_probe import at_rest, enter, free
 
-from understudy.gates.gate import Account, Gate, Limits, Ticket
+from understudy.gates.gate import Account, Gate, Ticket
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget

@@ -6,7 +6,8 @@ import pytest
 import trio
 from gate_probe import ONE, at_rest, enter, free, refused, run, seeded
 
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.gates.verdict import Part

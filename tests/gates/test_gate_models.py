@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+import random
 from fractions import Fraction
 
 import pytest
@@ -176,9 +178,10 @@ class AdaptiveMachine(RuleBasedStateMachine):
         self.times: list[float] = []
 
     def mean(self, weight: float) -> float:
-        mean = self.times[0]
-        for seconds in self.times[1:]:
-            mean = (1 - weight) * mean + weight * seconds
+        mean = 0.0
+        for count, seconds in enumerate(self.times, start=1):
+            share = max(weight, 1 / count)
+            mean = (1 - share) * mean + share * seconds
         return mean
 
     @rule(seconds=eighths)
@@ -214,6 +217,41 @@ class AdaptiveMachine(RuleBasedStateMachine):
 
 
 TestAdaptiveMachine = AdaptiveMachine.TestCase
+
+
+def _crowded(seed: int, spread: float, slower: float = 1.0) -> list[int]:
+    """Return the limit after each answer of a model that is asked as much as it may be.
+
+    Args:
+      spread: of the logarithm of the time that an answer takes.
+      slower: by how much all take longer in the second half.
+    """
+    source, limit, now = random.Random(seed), AdaptiveLimit(64), 0.0
+    under_way: list[tuple[float, float]] = []
+    limits = list[int]()
+    for number in range(8000):
+        while len(under_way) < limit.limit:
+            seconds = source.lognormvariate(1.0, spread)
+            seconds *= slower if number > 4000 else 1.0
+            heapq.heappush(under_way, (now + seconds, seconds))
+        many = len(under_way)
+        now, seconds = heapq.heappop(under_way)
+        limit.succeeded(seconds, many, now)
+        limits.append(limit.limit)
+    return limits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_of_different_length_are_no_slowdown(seed: int) -> None:
+    limits = _crowded(seed, spread=1.0)
+    assert sum(limits) / len(limits) > 0.95 * 64
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slowdown_is_seen_among_answers_of_different_length(seed: int) -> None:
+    limits = _crowded(seed, spread=0.6, slower=3.0)
+    assert min(limits[:4000]) > 50
+    assert min(limits[4000:4400]) < 50
 
 
 def test_requests_of_one_burst_cut_the_limit_once() -> None:

@@ -11,14 +11,23 @@ from call_probe import Scope, gate
 from gated_probe import Say, Told, fails
 
 from understudy.budgets import RunBudget
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.models.asking import Asking, Restarted
 from understudy.models.settling import need_of
 from understudy.testing import run_seeded
 from understudy_protocols.budget import Budget, BudgetExceededError
-from understudy_protocols.chat import Finish, ModelReply
+from understudy_protocols.chat import (
+    Finish,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ReasoningPart,
+    ToolRequestPart,
+    ToolResultPart,
+)
 from understudy_protocols.failures import Cause, ModelError
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import Usage
@@ -137,6 +146,26 @@ def test_a_request_that_was_never_sent_costs_nothing() -> None:
     assert [used.calls for used in scope.spent] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("cause", "worst"),
+    [
+        (Cause.TRANSPORT, True),
+        (Cause.SERVER, True),
+        (Cause.MALFORMED, True),
+        (Cause.CONFLICT, True),
+        (Cause.RATE_LIMIT, False),
+        (Cause.BAD_REQUEST, False),
+    ],
+)
+def test_a_failure_is_charged_at_its_worst_if_the_work_may_have_been_done(
+    cause: Cause, worst: bool
+) -> None:
+    model, scope = Told(fails(cause)), probe(RetryConfig(max_attempts=1))
+    assert isinstance(answered([model], scope), ModelError)
+    (used,) = scope.spent
+    assert (used.tokens, used.estimated) == ((WORST, True) if worst else (0, False))
+
+
 # --- the account's retries
 
 
@@ -163,6 +192,13 @@ def test_a_model_that_stands_in_is_no_retry() -> None:
     retries = RetryBudget(share=0, reserve=0)
     models = [Told(fails(Cause.SERVER), through=account(retries)), Told(Say("yes"))]
     assert isinstance(answered(models, probe()), ModelReply)
+
+
+def test_what_tools_and_thoughts_say_counts_for_the_rate_limit() -> None:
+    said = (ReasoningPart("hm" * 200), ToolRequestPart("1", "look", "{}"))
+    told = ToolResultPart("1", "word " * 400)
+    turns = [Message("assistant", said), Message("tool", (told,))]
+    assert need_of(ModelRequest(turns, max_tokens=7)).tokens > 600 + 7
 
 
 # --- models that stand in
@@ -205,6 +241,31 @@ def test_a_model_that_cannot_do_it_is_passed_over() -> None:
     assert isinstance(reply, ModelReply)
     assert reply.text == "yes"
     assert models[1].sent == []
+
+
+@pytest.mark.parametrize(
+    ("windows", "answer"),
+    [
+        ((10, 10, 20), "c"),
+        ((10, 20, 30), "b"),
+        ((10, None, 20), "b"),
+        ((None, 5, 20), "b"),
+        ((10, 9, 8), ""),
+    ],
+)
+def test_what_was_too_long_for_one_model_goes_to_one_that_may_take_more(
+    windows: tuple[int | None, ...], answer: str
+) -> None:
+    models = [Told(fails(Cause.CONTEXT_TOO_LONG)), Told(Say("b")), Told(Say("c"))]
+    for model, window in zip(models, windows, strict=True):
+        model.context_window = window
+    reply = answered(models, probe())
+    if answer:
+        assert isinstance(reply, ModelReply)
+        assert reply.text == answer
+    else:
+        assert isinstance(reply, ModelError)
+        assert reply.cause is Cause.CONTEXT_TOO_LONG
 
 
 def test_a_model_whose_gate_is_shut_for_too_long_is_passed_over() -> None:

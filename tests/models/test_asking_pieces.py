@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.budgets import RunBudget
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.models.asking import Asking, ModelDelta
 from understudy.testing import run_seeded, seeds
 from understudy_protocols.budget import Budget

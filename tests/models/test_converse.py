@@ -19,7 +19,7 @@ from understudy import (
     Runtime,
     step,
 )
-from understudy.models.converse import Conversation, converse
+from understudy.models.conversation import Conversation, converse
 from understudy.models.functions import FunctionCall, FunctionError, model_function
 from understudy.models.scripted import Line, ScriptedModel
 from understudy.testing import run_seeded

@@ -8,7 +8,8 @@ from call_probe import Scope, gate
 from gated_probe import COST, Say, Told, fails
 
 from understudy.budgets import RunBudget
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.models.asking import Asking

@@ -12,9 +12,11 @@ import trio
 from tiny_codec import TinyCodec
 
 from understudy.budgets import Hold, RunBudget
-from understudy.gates.gate import Account, Gate, Limits
+from understudy.gates.gate import Account, Gate
+from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
+from understudy.models.function_journal import FunctionOutcome
 from understudy.models.input_limit import InputLimit
 from understudy.providers.http import MAX_BODY, Client
 from understudy.providers.http_model import HttpModel
@@ -77,8 +79,8 @@ class Scope:
         return self._deadline - self.now()
 
     @property
-    def capped(self) -> bool:
-        return self._budget.capped
+    def money_capped(self) -> bool:
+        return self._budget.money_capped
 
     @property
     def tokens_capped(self) -> bool:
@@ -124,6 +126,15 @@ class Scope:
         hold = self._budget.reserve(worst)
         self.holds.append(hold)
         return hold
+
+    def conversation_key(self) -> str:
+        return f"{self.key}/talk"
+
+    def recorded(self, key: str) -> FunctionOutcome | None:
+        return None
+
+    async def record(self, outcome: FunctionOutcome) -> None:
+        await trio.lowlevel.checkpoint()
 
     def settle(self, hold: Hold, used: Usage) -> None:
         assert any(hold is held for held in self.holds), "settled twice"

@@ -15,6 +15,7 @@ from understudy_protocols.chat import (
     Finished,
     ModelReply,
     ModelRequest,
+    Price,
     StreamEvent,
     TextDelta,
 )
@@ -80,7 +81,7 @@ class Told(GatedModel):
         max_tokens: int | None = 50,
     ) -> None:
         self.name = name
-        self.price = PRICE
+        self.price: Price | None = PRICE
         self.gate = through or gate(name)
         self.hedge_after = hedge_after
         self.max_tokens = max_tokens

@@ -55,17 +55,17 @@ def expected(
     """
     if turn.door.refuses or (connects and turn.door.delay > CONNECT_TIMEOUT):
         return Expected(Cause.TRANSPORT, sent=False)
-    client = _Client(turn, max_body)
+    client = _Client(turn, max_body, timeout)
     start = turn.door.delay + turn.answer.delay
     now = start
     if now > timeout:
         return client.late()
     for place, piece in enumerate(turn.answer.pieces):
         now = start + place * turn.answer.gap
-        if client.due(now) > timeout:
-            return client.late()
         if client.due(now) < now:
             return client.status_alone()
+        if now > timeout:
+            return client.late()
         client.take(piece, now)
         if client.over is not None:
             return client.over
@@ -78,9 +78,7 @@ def _after_all(client: _Client, answer: Answer, now: float, timeout: float) -> E
         return client.flooded()
     stalls = answer.end is End.STALL if answer.is_cut else not answer.closes
     if stalls or (answer.endless and not answer.is_cut):
-        return (
-            client.late() if client.due(now + 1e9) > timeout else client.status_alone()
-        )
+        return client.late() if client.due(1e9) > timeout else client.status_alone()
     broken = answer.is_cut and answer.end is End.RESET
     return client.ended(broken=broken)
 
@@ -92,8 +90,9 @@ class _Client:
       over: what came of it, once nothing more can change that.
     """
 
-    def __init__(self, turn: Turn, max_body: int) -> None:
+    def __init__(self, turn: Turn, max_body: int, timeout: float) -> None:
         self._answer = turn.answer
+        self._timeout = timeout
         self._max_body = max_body
         self._size = sum(len(data) for data, _ in turn.answer.layout)
         self._head = 0 if turn.answer.garbage else len(turn.answer.layout[0][0])
@@ -119,7 +118,8 @@ class _Client:
     def due(self, now: float) -> float:
         """Return when this client stops to wait, if nothing comes before *now*."""
         if self._failed and self._head_at is not None:
-            return min(now, self._head_at + ERROR_WAIT)
+            half = (self._timeout - self._head_at) / 2
+            return min(now, self._head_at + min(ERROR_WAIT, half))
         return now
 
     def take(self, piece: bytes, now: float) -> None:
@@ -214,9 +214,7 @@ class _Client:
 
     def late(self) -> Expected:
         """The request's own time is over."""
-        # Of a failure nothing was shown, even if its words look like an answer.
-        text = "" if self._failed else self._partial(self._plain() or b"")
-        return Expected(Cause.TIMEOUT, text)
+        return Expected(Cause.TIMEOUT, self._partial(self._plain() or b""))
 
     def status_alone(self) -> Expected:
         """The status has said enough."""

@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+import attrs
 import httpcore
 import pytest
 import trio
 from call_probe import ADDRESS, client
-from fault_script import Answer, Content, Kind
+from fault_script import Answer, Content, End, Kind
 from memory_network import MemoryNetwork, memory_network
 
 from understudy.providers.http import Client
@@ -202,6 +203,21 @@ def test_of_a_failure_with_slow_words_what_comes_in_good_time_is_read() -> None:
     with_network(answer, main)
 
 
+def test_a_failure_that_is_known_is_no_missing_answer() -> None:
+    """The time of the request ends while the words of a status are awaited."""
+    whole = Answer(status=401, content=Content(Kind.ERROR))
+    answer = attrs.evolve(whole, cut=len(whole.wire) - 3, end=End.STALL)
+
+    async def main(network: MemoryNetwork) -> None:
+        with trio.fail_after(2):
+            async with client(network) as to, to.stream(ASK, {}) as seen:
+                assert seen.status == 401
+                assert await seen.read_error()
+        assert trio.current_time() == pytest.approx(1)
+
+    with_network(answer, main)
+
+
 # --- what it refuses
 
 
@@ -274,23 +290,17 @@ class Unreachable(httpcore.AsyncNetworkBackend):
         raise httpcore.ConnectError("refused")
 
 
-@pytest.mark.parametrize(
-    ("address", "leads_to"),
-    [
-        ("https://api.example/v1", ("proxy.example", 3128)),
-        ("https://inside.example/v1", ("inside.example", 443)),
-        ("https://127.0.0.1:8443/v1", ("127.0.0.1", 8443)),
-        ("http://api.example:81", ("api.example", 81)),
-    ],
-)
-def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
-    address: str, leads_to: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def environment(patch: pytest.MonkeyPatch, **names: str) -> None:
+    """Let the environment name these proxies, and no others."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("https_proxy", "http://me:pass@proxy.example:3128")
-    monkeypatch.setenv("no_proxy", "inside.example")
+        patch.delenv(name, raising=False)
+        patch.delenv(name.upper(), raising=False)
+    for name, value in names.items():
+        patch.setenv(name, value)
+
+
+def leads_to(address: str) -> list[tuple[str, int]]:
+    """Return where the connections to *address* would lead."""
     network = Unreachable()
 
     async def main() -> None:
@@ -299,7 +309,59 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
                 await body_of(to)
 
     run_seeded(main, seed=0)
-    assert network.asked == [leads_to]
+    return network.asked
+
+
+@pytest.mark.parametrize(
+    ("address", "through"),
+    [
+        ("https://api.example/v1", ("proxy.example", 3128)),
+        ("https://inside.example/v1", ("inside.example", 443)),
+        ("https://other.example:8443/v1", ("other.example", 8443)),
+        ("https://other.example/v1", ("proxy.example", 3128)),
+        ("https://127.0.0.1:8443/v1", ("127.0.0.1", 8443)),
+        ("https://[::1]:8443/v1", ("::1", 8443)),
+        ("http://api.example:81", ("api.example", 81)),
+        ("http://[fe80::1]:81", ("fe80::1", 81)),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    address: str, through: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(
+        monkeypatch,
+        https_proxy="http://me:pass@proxy.example:3128",
+        no_proxy="inside.example,other.example:8443",
+    )
+    assert leads_to(address) == [through]
+
+
+def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment(monkeypatch, https_proxy="10.0.0.1:3128")
+    assert leads_to("https://api.example/v1") == [("10.0.0.1", 3128)]
+
+
+@pytest.mark.parametrize(
+    "proxy", [f"ftp://me:{SECRET}@a", f"socks5://me:{SECRET}@a", f"http://{SECRET}:x"]
+)
+def test_what_is_no_proxy_is_refused_by_name_when_the_client_is_opened(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(monkeypatch, all_proxy=proxy)
+
+    async def main() -> None:
+        to = client(Unreachable(), address="https://api.example/v1")
+        with pytest.raises(ConfigError, match=r"for api\.example .*proxy") as caught:
+            async with to:
+                raise AssertionError("it opened")
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+        # What has not been opened is not held open.
+        environment(monkeypatch)
+        async with to:
+            pass
+        assert to._pool is None
+
+    run_seeded(main, seed=0)
 
 
 def test_a_certificate_that_is_not_trusted_is_named() -> None:

@@ -18,6 +18,7 @@ from memory_network import MemoryNetwork, memory_network
 from understudy.providers.http import Client
 from understudy.testing import run_seeded
 from understudy_protocols.chat import Finished, ModelReply, StreamEvent
+from understudy_protocols.errors import SetupError
 from understudy_protocols.failures import Cause, ModelError
 
 SLOTS, TASKS, ROUNDS = 10, 40, 40
@@ -334,6 +335,33 @@ def test_a_request_under_way_when_the_client_closes_fails_by_name() -> None:
         assert network.streams == set()
 
     in_memory(main, slow)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_request_that_begins_while_the_client_closes_fails_by_name(
+    seed: int,
+) -> None:
+    """It lets old connections go first; those behind them are being closed too."""
+
+    def answers(seen: Seen) -> Answer:
+        after = After.KEEP if seen.number else After.CLOSE
+        return Answer(after=after, delay=0.1 * (1 + seen.number))
+
+    async def main(network: MemoryNetwork) -> None:
+        async def ask(to: Client) -> None:
+            with pytest.raises((ModelError, SetupError)):
+                await model(to).complete(request(9))
+
+        async with trio.open_nursery() as nursery, client(network) as to:
+            async with trio.open_nursery() as firsts:
+                for number in range(3):
+                    firsts.start_soon(model(to).complete, request(number))
+            nursery.start_soon(ask, to)
+            for _ in range(seed % 5):
+                await trio.lowlevel.checkpoint()
+        assert network.streams == set()
+
+    in_memory(main, answers, seed)
 
 
 def test_connecting_has_a_bound_of_its_own() -> None:

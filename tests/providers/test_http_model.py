@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from call_probe import KEY, NOTHING, client, gate, left, model, request
+from call_probe import ADDRESS, KEY, NOTHING, client, gate, left, model, request
 from fault_script import (
     Answer,
     Content,
@@ -19,11 +20,21 @@ from fault_script import (
 )
 from memory_network import MemoryNetwork, memory_network
 
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.gates.line import Need
 from understudy.providers.http import Client
+from understudy.providers.http_model import HttpModel
+from understudy.providers.openai_responses import OpenAIResponses
+from understudy.providers.secret import Secret
+from understudy.providers.wire import WireSettings
 from understudy.testing import run_seeded
-from understudy_protocols.chat import Finished, StreamEvent, TextDelta
+from understudy_protocols.chat import (
+    Finished,
+    Message,
+    ModelRequest,
+    StreamEvent,
+    TextDelta,
+)
 from understudy_protocols.failures import Cause, ModelError
 
 TEXTS = ("one ", "two ", "three")
@@ -193,6 +204,31 @@ def test_a_key_that_the_server_repeats_is_not_shown(streamed: bool) -> None:
     with_network(Answer(garbage=head + said), main)
 
 
+def test_what_a_model_has_thought_goes_back_to_it_and_to_no_other() -> None:
+    thought = {"type": "reasoning", "encrypted_content": "planted"}
+    whole = json.dumps({"status": "completed", "output": [thought]}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+    wire = head + b"content-length: %d\r\n\r\n" % len(whole) + whole
+
+    async def main(network: MemoryNetwork) -> None:
+        def thinker(name: str, to: Client) -> HttpModel:
+            how = WireSettings(model=name, max_tokens=50)
+            codec = OpenAIResponses()
+            return HttpModel(name, codec, how, client=to, key=Secret(KEY), gate=gate())
+
+        async with client(network) as to, client(network, address=f"{ADDRESS}1") as no:
+            first = await thinker("a", to).complete(request(0))
+            turns = (Message("assistant", first.parts), Message.of("user", "more"))
+            for model in (thinker("a", to), thinker("b", to), thinker("a", no)):
+                await model.complete(ModelRequest(turns))
+                async for _ in model.stream(ModelRequest(turns)):
+                    pass
+        told = [b"planted" in seen.body for seen in network.server.seen]
+        assert told == [False, True, True, False, False, False, False]
+
+    with_network(Answer(garbage=wire), main)
+
+
 def test_what_a_provider_says_of_its_limits_reaches_the_gate() -> None:
     said = (
         ("x-ratelimit-limit-requests", "60"),
@@ -218,3 +254,28 @@ def test_what_a_provider_says_of_its_limits_reaches_the_gate() -> None:
             assert left(through, to) == NOTHING
 
     with_network(Answer(headers=said), main)
+
+
+def test_who_waits_for_a_probe_waits_until_its_answer_begins() -> None:
+    through, began = gate(), list[float]()
+    slow = Answer(content=events(), framing=Framing.CHUNKED, piece=40, gap=1.0)
+
+    async def main(network: MemoryNetwork) -> None:
+        async def ask(to: Client, number: int) -> None:
+            asked = request(number)
+            ticket = await through.enter(Need(1), latest=100, key=asked.key)
+            began.append(trio.current_time())
+            async for _ in model(to, through).stream(asked):
+                pass
+            through.succeeded(ticket, 1)
+
+        refused = await through.enter(Need(1), latest=1)
+        through.failed(refused, Cause.RATE_LIMIT, 2.0, 0)
+        async with client(network) as to, trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(ask, to, number)
+        assert began[0] == pytest.approx(2)
+        takes = trio.current_time() - began[1]
+        assert began[1] == began[2] < began[0] + takes - 1
+
+    with_network(slow, main)

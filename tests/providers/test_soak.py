@@ -17,7 +17,7 @@ from fault_server import Seen
 from memory_network import MemoryNetwork, memory_network
 
 from understudy.budgets import RunBudget
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.models.asking import Asking
 from understudy.providers.http import Client
 from understudy.providers.http_model import HttpModel

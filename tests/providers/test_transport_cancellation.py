@@ -11,7 +11,8 @@ from fault_script import After, Answer, Content, Door, Framing, Kind
 from fault_server import Seen
 from memory_network import memory_network
 
-from understudy.gates.gate import Gate, Limits
+from understudy.gates.gate import Gate
+from understudy.gates.limits import Limits
 from understudy.models.asking import Asking
 from understudy.providers.http import Client
 from understudy.testing import run_seeded

@@ -402,8 +402,9 @@ def test_a_refusal_says_what_it_is_about() -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "No."}
     reply = decoded(answer(stop="refusal", stop_details=details))
     assert (reply.finish, reply.raw_finish) == (Finish.REFUSED, "refusal/cyber")
+    assert reply.refusal == "No."
     bare = decoded(answer(stop="refusal", stop_details={"category": None}))
-    assert bare.raw_finish == "refusal"
+    assert (bare.raw_finish, bare.refusal) == ("refusal", "")
 
 
 @pytest.mark.parametrize(

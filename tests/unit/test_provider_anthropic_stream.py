@@ -202,9 +202,13 @@ def test_thoughts_are_shown_apart_and_can_go_back() -> None:
 
 
 def test_a_refusal_says_what_it_is_about() -> None:
-    delta = {"stop_reason": "refusal", "stop_details": {"category": "bio"}}
+    delta = {
+        "stop_reason": "refusal",
+        "stop_details": {"category": "bio", "explanation": "No."},
+    }
     reply = replied(ANTHROPIC, named_stream([*HELLO[:7], stops(delta=delta), END]))
     assert (reply.finish, reply.raw_finish) == (Finish.REFUSED, "refusal/bio")
+    assert reply.refusal == "No."
 
 
 @pytest.mark.parametrize("last", range(len(HELLO)))

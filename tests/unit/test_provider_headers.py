@@ -43,6 +43,25 @@ def test_a_wait_is_milliseconds_seconds_or_a_date(
     assert retry_after(headers, elsewhere) == wait
 
 
+@pytest.mark.parametrize(
+    ("date", "wait"),
+    [
+        ("Sun, 22 Nov 2026 03:00:00 GMT", 7.0),
+        ("Sun, 22 Nov 2026 03:00:00", 7.0),
+        ("Sun, 22 Nov 2026 03:00:09 GMT", None),
+        ("yesterday", 5.0),
+        ("", 5.0),
+    ],
+)
+def test_a_date_is_as_far_off_as_it_is_by_the_providers_own_clock(
+    date: str, wait: float | None
+) -> None:
+    headers = {"retry-after": "Sun, 22 Nov 2026 03:00:07 GMT", "date": date}
+    ours = datetime(2026, 11, 22, 3, 0, 2, tzinfo=UTC)
+    assert retry_after(headers, ours) == wait
+    assert retry_after({**headers, "retry-after": "3"}, ours) == 3
+
+
 def test_whether_to_retry_is_only_what_is_said_plainly() -> None:
     said = {"true": True, "FALSE": False, "": None, "1": None}
     for text, expected in said.items():

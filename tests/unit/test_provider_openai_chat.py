@@ -342,6 +342,7 @@ def test_an_answer_may_ask_for_tools() -> None:
 def test_a_refusal_is_one_although_the_reason_is_stop() -> None:
     reply = decoded(answer({"content": None, "refusal": "I cannot."}))
     assert (reply.finish, reply.text) == (Finish.REFUSED, "I cannot.")
+    assert reply.refusal == "I cannot."
 
 
 @pytest.mark.parametrize(
@@ -451,6 +452,12 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
     assert CHAT.decode(short, request, SETTINGS).usage.output_tokens == 1
 
 
+def thought(text: str, name: str) -> ReasoningPart:
+    """Return a thought that goes back as the field *name*."""
+    block = {"message": {name: text}, "calls": {}}
+    return ReasoningPart(text, "openai:" + json.dumps(block, separators=(",", ":")))
+
+
 @pytest.mark.parametrize(
     ("message", "parts"),
     [
@@ -462,9 +469,12 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
         ),
         (
             {"content": "a", "reasoning_content": "hm"},
-            (ReasoningPart("hm"), TextPart("a")),
+            (thought("hm", "reasoning_content"), TextPart("a")),
         ),
-        ({"content": "a", "reasoning": "hm"}, (ReasoningPart("hm"), TextPart("a"))),
+        (
+            {"content": "a", "reasoning": "hm"},
+            (thought("hm", "reasoning"), TextPart("a")),
+        ),
         ({"content": "a", "reasoning": {"effort": 1}}, (TextPart("a"),)),
         (
             {
@@ -486,7 +496,7 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
             {"tool_calls": [call("same", "{}"), call("same", "[]")]},
             (
                 ToolRequestPart("same", "look_up", "{}"),
-                ToolRequestPart("same", "look_up", "[]"),
+                ToolRequestPart("same_1", "look_up", "[]"),
             ),
         ),
         ({"content": "a", "tool_calls": None, "audio": {"odd": 1}}, (TextPart("a"),)),

@@ -208,7 +208,9 @@ def test_reasoning_is_shown_apart(name: str) -> None:
     assert events[:2] == [ReasoningDelta("hm"), TextDelta("a")]
     last = events[-1]
     assert isinstance(last, Finished)
-    assert last.reply.parts == (ReasoningPart("hm"), TextPart("a"))
+    thought, answer = last.reply.parts
+    assert isinstance(thought, ReasoningPart)
+    assert (thought.text, answer) == ("hm", TextPart("a"))
 
 
 def test_a_refusal_comes_in_pieces_too() -> None:

@@ -313,6 +313,7 @@ def test_an_answer_that_came_up_to_its_bound_is_cut_off_whatever_is_said_of_it(
 def test_a_refusal_is_one_although_the_answer_is_completed() -> None:
     reply = decoded(answer(REFUSAL))
     assert (reply.finish, reply.text) == (Finish.REFUSED, "I cannot.")
+    assert reply.refusal == "I cannot."
 
 
 @pytest.mark.parametrize(

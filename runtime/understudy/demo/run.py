@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO, Literal
 
@@ -43,7 +44,7 @@ MIX = FaultMix(
 CONCURRENCY = 20
 RESULTS = "results.jsonl"
 
-Way = Literal["single_call", "orchestrated"]
+Way = Literal["single_call", "orchestrated", "local_llm"]
 
 
 @attrs.frozen
@@ -67,10 +68,28 @@ def main(output_dir: Path | None = None) -> int:
       output_dir: where the results go; a fresh temporary folder if not given.
     """
     console = Console(width=None if sys.stdout.isatty() else 80)
+
+    async def demo(file: IO[str], results: Path) -> None:
+        await _demo(console, file, results)
+
+    return results_file(console, output_dir, demo)
+
+
+def results_file(
+    console: Console,
+    output_dir: Path | None,
+    demo: Callable[[IO[str], Path], Awaitable[None]],
+) -> int:
+    """Run *demo* with the open file of its results; return the exit code.
+
+    Args:
+      output_dir: where the file is; a fresh temporary folder if not given.
+      demo: is given the file and its path.
+    """
     try:
         results = _folder(output_dir) / RESULTS
         with results.open("w", encoding="utf-8", buffering=1) as file:
-            trio.run(_demo, console, file, results)
+            trio.run(demo, file, results)
     except OSError as error:
         console.print(
             f"The demo stopped: its results cannot be written ({error}). "

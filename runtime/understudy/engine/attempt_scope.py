@@ -17,6 +17,7 @@ from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.events import EventKind
 from understudy.models.bound import BoundModels
+from understudy.models.function_journal import FunctionOutcome
 from understudy.models.input_limit import InputLimit
 from understudy_actors.worker import Worker
 from understudy_protocols.chat import Model
@@ -62,6 +63,7 @@ class AttemptScope:
 
     __slots__ = (
         "_calls",
+        "_conversations",
         "_final",
         "_holds",
         "_message",
@@ -88,6 +90,7 @@ class AttemptScope:
         self._worker = worker
         self._models: BoundModels | None = None
         self._calls = 0
+        self._conversations = 0
         self._final: tuple[BaseException, ...] = ()
         self._holds: tuple[Hold, ...] = ()
         # Requests and waits under way: a step may have several at once.
@@ -135,9 +138,9 @@ class AttemptScope:
         return min(run.deadline, run.hard_deadline, self._message.due)
 
     @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap."""
-        return self._message.strand.run.budget.capped
+    def money_capped(self) -> bool:
+        """Whether money has a cap."""
+        return self._message.strand.run.budget.money_capped
 
     @property
     def tokens_capped(self) -> bool:
@@ -183,6 +186,29 @@ class AttemptScope:
         """Return an idempotency key for the next logical call of this attempt."""
         self._calls += 1
         return f"{self.key}/{self._calls}"
+
+    def conversation_key(self) -> str:
+        """Return the key of the attempt's next conversation; see `FunctionJournal`."""
+        self._conversations += 1
+        return f"{self.key}/talk{self._conversations}"
+
+    def recorded(self, key: str) -> FunctionOutcome | None:
+        """Return what came of a function's call in this run, if it has finished."""
+        return self._message.strand.run.functions.get(key)
+
+    async def record(self, outcome: FunctionOutcome) -> None:
+        """Keep what came of a function's call as long as the run; always a checkpoint.
+
+        It is kept before anything else can happen: what is here has finished.  With a
+        journal it is safe when this returns.
+        """
+        self._check()
+        strand, path = self._message.strand, self._op.path
+        strand.run.remember(path, strand.position(), outcome)
+        if strand.run.journal is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await strand.run.journal.called(strand, path, outcome)
 
     def settle(self, hold: Hold, used: Usage) -> None:
         """Count what a call used in place of what was put aside for it, once."""

@@ -371,7 +371,13 @@ class DurableRuns:
     def _follow(self, run: Run, hosted: Hosted, records: list[Record]) -> Replay | None:
         """Lead a run through its records; None if they do not fit, and it is held."""
         assert run.journal is not None, "its cell was made with one"
-        replay = Replay(records, self._paths, run.journal.created, self.store.blob)
+        replay = Replay(
+            records,
+            self._paths,
+            run.journal.created,
+            self.store.blob,
+            run.remember,
+        )
         run.replay = replay
         try:
             hosted.enter(run)

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from understudy_protocols.failures import AttemptRecord, Failure
+from understudy.models.function_journal import FunctionOutcome
+from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.usage import Usage
 
 
@@ -30,7 +31,11 @@ class Place(Protocol):
 
 
 class StepEntry(msgspec.Struct, frozen=True):
-    """What a run remembers of one step that has ended."""
+    """What a run remembers of one step that has ended, or one journaled function.
+
+    Args:
+      value: what the model was told, of a function.
+    """
 
     path: str
     position: str
@@ -41,3 +46,25 @@ class StepEntry(msgspec.Struct, frozen=True):
     failure: Failure | None
     usage: Usage | None
     skipped: bool = False
+    value: str | None = None
+
+
+def function_entry(path: str, position: str, outcome: FunctionOutcome) -> StepEntry:
+    """Return the entry of a function that a step's model asked for.
+
+    Args:
+      path: of the function, below its step.
+      position: of the step.
+    """
+    text = outcome.text
+    return StepEntry(
+        path,
+        "/".join(filter(None, (position, outcome.position))),
+        outcome.started,
+        outcome.ended,
+        0,
+        (),
+        Failure.of(Cause.STEP_ERROR, text, where=path) if outcome.failed else None,
+        None,
+        value=None if outcome.failed else text,
+    )

@@ -14,10 +14,12 @@ from typing import Protocol, cast
 
 from understudy.engine.places import Place, StepEntry
 from understudy.journal.values import restored
+from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.records import (
     Begun,
+    Called,
     Ended,
     Failed,
     Finished,
@@ -67,6 +69,8 @@ class Replay:
       created: when the run was accepted, as if it had run all the time; seconds on
         the runtime's clock.
       fetch: gives the content of a large value by its digest.
+      on_called: takes what came of a function that must not run twice, with the
+        path of its step and the position of its strand.
 
     Attributes:
       ended: how the run ended; None if it has not.
@@ -81,7 +85,9 @@ class Replay:
         paths: Mapping[int, str],
         created: float,
         fetch: Callable[[bytes], bytes],
+        on_called: Callable[[str, str, FunctionOutcome], None],
     ) -> None:
+        self._on_called = on_called
         self.ended: Ended | None = None
         self.begun: dict[tuple[str, str], int] = {}
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
@@ -138,6 +144,9 @@ class Replay:
             case Reserved():
                 worst = cast("Usage", self.value(record.worst))
                 self.open[key] = (record.number, worst + Usage(estimated=True))
+                return
+            case Called():
+                self._on_called(path, record.position, self._outcome(record))
                 return
             case _:
                 for kept in (self.begun, self.open, self.used):
@@ -205,6 +214,18 @@ class Replay:
             self.attempts(record.attempts),
             self.failure(record.failure) if isinstance(record, Failed) else None,
             self.usage(record.usage),
+        )
+
+    def _outcome(self, record: Called) -> FunctionOutcome:
+        ended = self.moment(record.at)
+        return FunctionOutcome(
+            record.key,
+            record.name,
+            record.turn,
+            str(self.value(record.text)),
+            record.failed,
+            ended - record.took / MICROS,
+            ended,
         )
 
     def moment(self, at: int) -> float:

@@ -16,6 +16,7 @@ import trio
 from understudy.engine.places import Place, StepEntry
 from understudy.journal.recorder import Recorder
 from understudy.journal.values import stored
+from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.journal import StoredRun
@@ -24,6 +25,7 @@ from understudy_protocols.records import (
     Accepted,
     Answered,
     Begun,
+    Called,
     Decided,
     Ended,
     Failed,
@@ -247,9 +249,28 @@ class RunJournal:
           ends before the attempt does.
         """
         self._note(Reserved(*self._here(path, strand), number, to_plain(worst)))
-        safe = trio.Event()
-        self._book.recorder.follow(safe.set)
-        await safe.wait()
+        await self._all_safe()
+
+    async def called(self, strand: Place, path: str, outcome: FunctionOutcome) -> None:
+        """A function has run that must not run twice: return when that is safe.
+
+        Always a checkpoint.
+
+        Cancellation: it is on record all the same, and not run again.
+        """
+        took = round((outcome.ended - outcome.started) * MICROS)
+        place = self._place(path, strand.position(), outcome.ended)
+        record = Called(
+            *place,
+            max(0, took),
+            outcome.name,
+            outcome.key,
+            outcome.position,
+            self._stored(outcome.text),
+            outcome.failed,
+        )
+        self._note(record)
+        await self._all_safe()
 
     # --- what happens to the run -------------------------------------------------
 
@@ -329,6 +350,11 @@ class RunJournal:
 
     def _place(self, path: str, position: str, now: float) -> tuple[int, str, int]:
         return self._nodes[path], position, self.at(now)
+
+    async def _all_safe(self) -> None:
+        safe = trio.Event()
+        self._book.recorder.follow(safe.set)
+        await safe.wait()
 
     def _stored(self, value: object) -> object:
         return stored(value, self._book.recorder.batch.blobs.setdefault)

@@ -18,9 +18,10 @@ import msgspec
 import trio
 
 from understudy.budgets import RunBudget
-from understudy.engine.places import StepEntry, Waiting
+from understudy.engine.places import StepEntry, Waiting, function_entry
 from understudy.engine.replay import Replay
 from understudy.engine.run_journal import RunJournal
+from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
 from understudy_protocols.errors import RunSuspendedError
@@ -214,6 +215,7 @@ class Run(Strand):
       leaves: strands that are in one place, as opposed to split.
       paused: how many of these are in a pause.
       log: the steps that have ended, in that order.
+      functions: what came of calls of journaled functions, by their keys.
       viewer: the one who began it and reads its events; None if nobody does.
       journal: where it is written down; None if it is not.
       replay: what it goes by while it is brought back; None once it runs.
@@ -230,6 +232,7 @@ class Run(Strand):
         "expiry",
         "failure",
         "finished",
+        "functions",
         "hard_deadline",
         "hard_expiry",
         "id",
@@ -281,6 +284,7 @@ class Run(Strand):
         self.leaves: int = 1
         self.paused: int = 0
         self.log: list[StepEntry] = []
+        self.functions: dict[str, FunctionOutcome] = {}
         self.stuck: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.value: object = None
@@ -301,6 +305,17 @@ class Run(Strand):
     def run(self) -> Run:
         """The run itself: not kept, so that a run over is freed at once."""
         return self
+
+    def remember(self, path: str, position: str, outcome: FunctionOutcome) -> None:
+        """Keep what came of a function that must not run twice.
+
+        Args:
+          path: of the step whose model asked for it.
+          position: of the step's strand.
+        """
+        self.functions[outcome.key] = outcome
+        entry = function_entry(f"{path}/{outcome.name}", position, outcome)
+        self.log.append(entry)
 
     def become(self, status: RunStatus) -> None:
         """Take another status, and tell those who wait for one."""

@@ -17,8 +17,9 @@ SLOWDOWN = 0.9
 SLOW = 2.0
 """Answers are slow if they take so many times as long as they usually do."""
 
-RECENT, USUAL = 0.2, 0.01
-"""The weight of one answer in the recent and in the usual time of an answer."""
+RECENT, USUAL = 0.05, 0.002
+"""The weight of one answer in the recent and in the usual time of an answer.  Answers
+differ a lot in length, so a few long ones in a row are no slowdown."""
 
 
 class AdaptiveLimit:
@@ -41,8 +42,8 @@ class AdaptiveLimit:
         self.most: int = most
         self._limit = float(min(most, start or most))
         self._changed_at = float("-inf")
-        self._recent: float | None = None
-        self._usual: float | None = None
+        self._answers = 0
+        self._recent = self._usual = 0.0
 
     @property
     def limit(self) -> int:
@@ -73,8 +74,11 @@ class AdaptiveLimit:
             self._shrink(DECREASE, now)
 
     def _slow(self, seconds: float) -> bool:
-        self._recent = _mixed(self._recent, seconds, RECENT)
-        self._usual = _mixed(self._usual, seconds, USUAL)
+        self._answers += 1
+        # The first ones count alike, so that the very first is not the usual one.
+        alike = 1 / self._answers
+        self._recent += max(RECENT, alike) * (seconds - self._recent)
+        self._usual += max(USUAL, alike) * (seconds - self._usual)
         return self._recent > SLOW * self._usual
 
     def _may_change(self, seconds: float, now: float) -> bool:
@@ -83,7 +87,3 @@ class AdaptiveLimit:
     def _shrink(self, part: float, now: float) -> None:
         self._limit = max(1.0, self._limit * part)
         self._changed_at = now
-
-
-def _mixed(mean: float | None, new: float, weight: float) -> float:
-    return new if mean is None else mean + weight * (new - mean)

@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import attrs
 import msgspec
 import trio
 
 from understudy.gates.adaptive import AdaptiveLimit
+from understudy.gates.limits import Limits
 from understudy.gates.line import Line, Need, Place
 from understudy.gates.lock import Lock
 from understudy.gates.rates import Rates, Reserved, Said
@@ -34,23 +34,6 @@ request tries."""
 _TOO_MUCH = frozenset({Cause.RATE_LIMIT, Cause.OVERLOADED})
 _ASKS_FOR_PEACE = _TOO_MUCH | {Cause.SERVER, Cause.QUOTA}
 """Failures whose Retry-After is meant for all, and not for the one request."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What a provider allows, as far as we know beforehand.
-
-    Args:
-      requests_per_minute: a count.
-      tokens_per_minute: read and written together; a count.
-      max_concurrent: requests under way at once; a count.
-      longest_wait: no request waits longer to be sent; seconds.
-    """
-
-    requests_per_minute: float = math.inf
-    tokens_per_minute: float = math.inf
-    max_concurrent: int = 64
-    longest_wait: float = 30.0
 
 
 class Account:
@@ -279,6 +262,21 @@ class Gate:
         counted = None if ticket is None else ticket.reserved
         self._rates(now).heard(said, counted, now)
         self._line.wake_first()
+
+    def accepted(self, *, key: str) -> None:
+        """Take note that a provider has begun with a good answer.
+
+        It has passed all but the model: who waits for what a probe finds out there
+        need not wait until the answer has come to its end.
+
+        Args:
+          key: of the request that it answers.
+        """
+        ticket = self._by_key.get(key)
+        if ticket is not None:
+            for part in (Part.HOST, Part.KEY, Part.RATE):
+                lock = self._locks[part]
+                lock.passed(ticket.probes.get(lock))
 
     def look_again(self) -> None:
         """Let all who wait here see what has changed."""

@@ -1,4 +1,4 @@
-"""Models that need no provider, and the registry that steps find models in.
+"""Models that need no provider, conversations, and the registry of models.
 
 The names below are loaded when they are first used: most programs need one of
 these models, and none needs them all.
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from understudy.doors import door
 
 if TYPE_CHECKING:
+    from understudy.models.conversation import Conversation, converse
     from understudy.models.faults import Fault, FaultMix, FaultyModel, with_faults
+    from understudy.models.functions import (
+        FunctionCall,
+        FunctionError,
+        ModelFunction,
+        journaled,
+    )
     from understudy.models.linear import LinearClassifier
     from understudy.models.local import LocalModel
     from understudy.models.recorded import RecordedModel, Recording
@@ -20,30 +27,42 @@ if TYPE_CHECKING:
     from understudy.models.scripted import ScriptedModel
 
 __all__ = [
+    "Conversation",
     "Fault",
     "FaultMix",
     "FaultyModel",
+    "FunctionCall",
+    "FunctionError",
     "LinearClassifier",
     "LocalModel",
+    "ModelFunction",
     "Models",
     "RecordedModel",
     "Recording",
     "ScriptedModel",
     "UnknownModelError",
+    "converse",
+    "journaled",
     "with_faults",
 ]
 
 _HOMES = {
+    "Conversation": "conversation",
     "Fault": "faults",
     "FaultMix": "faults",
     "FaultyModel": "faults",
+    "FunctionCall": "functions",
+    "FunctionError": "functions",
     "LinearClassifier": "linear",
     "LocalModel": "local",
+    "ModelFunction": "functions",
     "Models": "registry",
     "RecordedModel": "recorded",
     "Recording": "recorded",
     "ScriptedModel": "scripted",
     "UnknownModelError": "registry",
+    "converse": "conversation",
+    "journaled": "functions",
     "with_faults": "faults",
 }
 

@@ -22,7 +22,8 @@ from understudy.models.hedge import Hedge
 from understudy.models.next_try import Again, Instead, next_try
 from understudy.models.settling import need_of
 from understudy.models.underway import Underway, as_step_error
-from understudy.models.worst_case import worst_case
+from understudy.models.unusable import unusable
+from understudy.models.worst_case import bounds_of, worst_case
 from understudy_protocols.chat import (
     Finished,
     Model,
@@ -102,12 +103,12 @@ class Asking:
         Raises:
           ModelError, BudgetExceededError: the last word.
         """
-        request = self._fitted(request)
         self._hedge = Hedge(self._scope)
         self._again = False
         await self._restarted("repair")
         while True:
             model = self._chain[0]
+            request = self._fitted(request, model)
             asked = _complete(request, model)
             started = self._scope.now()
             hold = self._reserved(model, asked, started)
@@ -121,12 +122,12 @@ class Asking:
             else:
                 await self._go_on_after(request, outcome, started)
 
-    def _fitted(self, request: ModelRequest) -> ModelRequest:
+    def _fitted(self, request: ModelRequest, model: Model) -> ModelRequest:
         limit = self._scope.input_limit
         if limit is None:
             return request
         try:
-            return limit.fitted(request)
+            return limit.fitted(request, bounds_of(model))
         except ModelError as error:
             self._scope.final(error)
             raise
@@ -141,7 +142,7 @@ class Asking:
                 worst_case(
                     model,
                     request,
-                    capped=scope.capped,
+                    money_capped=scope.money_capped,
                     tokens_capped=scope.tokens_capped,
                 )
             )
@@ -170,7 +171,8 @@ class Asking:
             return await self._sent(model, request, underway)
 
     async def _entered(self, model: GatedModel, request: ModelRequest) -> Ticket:
-        scope, gate, need = self._scope, model.gate, need_of(request)
+        scope, gate = self._scope, model.gate
+        need = need_of(request, model.part_bounds)
         if not self._again:
             gate.account.retries.asked()
         now = scope.now()
@@ -206,7 +208,7 @@ class Asking:
         try:
             with trio.move_on_after(scope.retry.timeout_seconds) as self._bound:
                 reply = await self._asked(model, request, underway)
-                error = _unusable(reply, model.name)
+                error = unusable(reply, model.name)
                 return reply if error is None else _Failed(error, underway.used)
             error = ModelError(
                 f"no answer within {scope.retry.timeout_seconds:g} s",
@@ -292,7 +294,7 @@ class Asking:
         scope.failed_in_place(failure, started, failed.usage)
         gate = model.gate if isinstance(model, GatedModel) else None
         retries = None if gate is None else gate.account.retries
-        other = self._another(request)
+        other = self._another(request, failure.cause)
         follows = next_try(
             scope.retry,
             scope.number,
@@ -322,7 +324,7 @@ class Asking:
         self, request: ModelRequest, error: StepError, started: float
     ) -> None:
         """Turn to another model for a request that was not sent, or raise *error*."""
-        other = self._another(request)
+        other = self._another(request, error.cause)
         if other is not None:
             self._turn_to(other)
             return
@@ -331,13 +333,20 @@ class Asking:
         self._scope.final(error)
         raise error
 
-    def _another(self, request: ModelRequest) -> int | None:
-        """Return which model of the chain can stand in; None if none can."""
+    def _another(self, request: ModelRequest, cause: Cause) -> int | None:
+        """Return which model of the chain can stand in; None if none can.
+
+        Args:
+          cause: of the failure of the one that was asked.
+        """
         for place, model in enumerate(self._chain[1:], start=1):
             if not isinstance(model, GatedModel):
                 return place
+            if cause is Cause.CONTEXT_TOO_LONG and not _wider(model, self._chain[0]):
+                continue
             gate, now = model.gate, self._scope.now()
-            blocked = gate.blocked(need_of(_complete(request, model)))
+            need = need_of(_complete(request, model), model.part_bounds)
+            blocked = gate.blocked(need, self._scope.priority)
             known = blocked is not None and blocked.until < math.inf
             wait = blocked.until - now if blocked is not None and known else 0.0
             if model.can(request) and wait < min(
@@ -359,14 +368,8 @@ def _complete(request: ModelRequest, model: Model) -> ModelRequest:
     return attrs.evolve(request, max_tokens=most)
 
 
-def _unusable(reply: ModelReply, model: str) -> StepError | None:
-    """Return what is wrong with a reply; None if it can be used."""
-    cause = reply.finish.cause
-    if cause is None:
-        return None
-    return ModelError(
-        f"the model stopped with {reply.raw_finish or reply.finish.value!r}",
-        cause=cause,
-        model=model,
-        partial=reply.text,
-    )
+def _wider(model: GatedModel, other: Model) -> bool:
+    """Whether more may fit into *model* than into *other*, for all that is known."""
+    known = other.context_window if isinstance(other, GatedModel) else None
+    window = model.context_window
+    return known is None or window is None or window > known

@@ -15,6 +15,7 @@ import msgspec
 
 from understudy.models.asking import Asking
 from understudy.models.call_scope import CallScope
+from understudy.models.function_journal import FunctionJournal
 from understudy.models.gated import GatedModel
 from understudy.models.structured import (
     Output,
@@ -87,9 +88,9 @@ class BoundModel:
         return self._model.name
 
     @property
-    def key(self) -> str:
-        """The idempotency key of the attempt's place, which calls extend."""
-        return self._scope.key
+    def journal(self) -> FunctionJournal:
+        """What keeps the outcomes of `journaled` functions; for `converse`."""
+        return self._scope
 
     async def reply(self, request: ModelRequest, *, stream: bool = False) -> ModelReply:
         """Ask the model, as `complete` does, and return its reply as it is.

@@ -6,21 +6,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from understudy.budgets import Hold
+from understudy.models.function_journal import FunctionJournal
 from understudy.models.input_limit import InputLimit
 from understudy_protocols.failures import Failure
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.usage import Usage
 
 
-class CallScope(Protocol):
+class CallScope(FunctionJournal, Protocol):
     """The attempt around a call: what it may use, and what it has to know."""
 
     number: int
-
-    @property
-    def key(self) -> str:
-        """The idempotency key of the attempt's place, the same for all attempts."""
-        ...
 
     @property
     def retry(self) -> RetryConfig:
@@ -40,10 +36,6 @@ class CallScope(Protocol):
     @property
     def priority(self) -> int:
         """The run's: higher ones get a free slot first."""
-        ...
-
-    def now(self) -> float:
-        """The runtime's clock; seconds."""
         ...
 
     def jitter(self) -> float:
@@ -90,8 +82,8 @@ class CallScope(Protocol):
         ...
 
     @property
-    def capped(self) -> bool:
-        """Whether money or tokens have a cap."""
+    def money_capped(self) -> bool:
+        """Whether money has a cap."""
         ...
 
     @property

@@ -18,7 +18,7 @@ from typing import assert_never
 import attrs
 import trio
 
-from understudy.models.gated import services_of
+from understudy.models.gated import GatedModel, services_of
 from understudy_protocols.chat import (
     Finish,
     Finished,
@@ -120,24 +120,29 @@ class FaultMix:
 
 
 class FaultyModel:
-    """A model of which a given share of the requests fails; see `with_faults`."""
+    """A model of which a given share of the requests fails; see `with_faults`.
+
+    Attributes:
+      name: of the model inside.
+      price: of the model inside.
+
+    Raises:
+      ConfigError: the model inside has a gate, which only `with_faults` keeps.
+    """
 
     def __init__(self, model: Model, mix: FaultMix, seed: int) -> None:
+        if isinstance(model, GatedModel) and not isinstance(self, GatedModel):
+            raise ConfigError(
+                f"{model.name} is asked through its gate only; make it faulty by "
+                "with_faults(...), which keeps the gate"
+            )
+        self.name: str = model.name
+        self.price: Price | None = model.price
         self._model = model
         self._mix = mix
         self._seed = seed
         self._sent: OrderedDict[bytes, int] = OrderedDict()
         self._met = dict.fromkeys(Fault, 0)
-
-    @property
-    def name(self) -> str:
-        """The name of the model inside."""
-        return self._model.name
-
-    @property
-    def price(self) -> Price:
-        """The price of the model inside."""
-        return self._model.price
 
     @property
     def services(self) -> tuple[ChildSpec, ...]:
@@ -170,8 +175,15 @@ class FaultyModel:
         """
         fault = self._fault_for(request)
         if fault is None:
-            async for event in self._model.stream(request):
-                yield event
+            events = self._model.stream(request)
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                # Left in the middle, a generator would close its socket some day.
+                close = getattr(events, "aclose", None)
+                if close is not None:
+                    await close()
             return
         reply = await self._failed(fault, request)
         if reply.text:
@@ -227,6 +239,24 @@ class FaultyModel:
         return fault
 
 
+class _FaultyGated(FaultyModel, GatedModel):
+    """A faulty model behind the gate of the one inside, and all else as that one."""
+
+    def __init__(self, model: GatedModel, mix: FaultMix, seed: int) -> None:
+        super().__init__(model, mix, seed)
+        self.gate = model.gate
+        self.fallbacks = model.fallbacks
+        self.hedge_after = model.hedge_after
+        self.max_tokens = model.max_tokens
+        self.context_window = model.context_window
+        self.part_bounds = model.part_bounds
+        self._gated = model
+
+    def can(self, request: ModelRequest) -> bool:
+        """Whether the model inside is made for such a request."""
+        return self._gated.can(request)
+
+
 def with_faults(
     model: Model,
     mix: FaultMix,
@@ -234,10 +264,16 @@ def with_faults(
 ) -> FaultyModel:
     """Return *model* with faults: the shares of *mix* of its requests fail.
 
+    What stands before a model over HTTP, and what is known of it, stays: its gate,
+    price, limits, fallbacks.  A fault counts there as what it would be.
+
     Args:
       random: one number is drawn from it, from which all faults follow.
     """
-    return FaultyModel(model, mix, random.getrandbits(64))
+    seed = random.getrandbits(64)
+    if isinstance(model, GatedModel):
+        return _FaultyGated(model, mix, seed)
+    return FaultyModel(model, mix, seed)
 
 
 def _broken_off(reply: ModelReply) -> ModelReply:
@@ -255,4 +291,5 @@ def _declined(reply: ModelReply) -> ModelReply:
         parts=(TextPart(text),),
         finish=Finish.REFUSED,
         raw_finish="injected fault",
+        refusal=f"{text} (injected fault)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 import msgspec
 
+from understudy.models.function_journal import FunctionJournal, FunctionOutcome
 from understudy.models.replies import as_text
 from understudy.models.structured import schema_of
 from understudy_protocols.chat import Tool, ToolRequestPart, ToolResultPart
@@ -32,7 +34,8 @@ class FunctionCall(msgspec.Struct, frozen=True):
 
     Args:
       key: the idempotency key: the same when the step is tried again and the
-        model asks for the same, in the same round.
+        model asks for the same function with the same arguments at the same place
+        of the same round; and of no other call.
       round: of the conversation, from 1.
     """
 
@@ -50,12 +53,15 @@ class ModelFunction:
       arguments: what the model's arguments are decoded to.
       call_parameter: the name of the parameter that takes the `FunctionCall`;
         empty if there is none.
+      journaled: whether a call that has finished is not made again; see
+        `journaled`.
     """
 
     callee: Callee
     tool: Tool
     arguments: type[msgspec.Struct]
     call_parameter: str = ""
+    journaled: bool = False
 
 
 def model_function(callee: Callee) -> ModelFunction:
@@ -90,13 +96,46 @@ def model_function(callee: Callee) -> ModelFunction:
     return ModelFunction(callee, tool, arguments, call_parameter)
 
 
+def journaled(callee: Callee) -> ModelFunction:
+    """Describe *callee*, as `model_function` does, as one not to be called twice.
+
+    A call that has finished is recorded: the model was told what it returned, or
+    the text of its `FunctionError`.  If the body of the step runs again, after a
+    failure or when its worker was replaced, and the model asks for the same at the
+    same place, it is told the same, and the function is not called.  A call that
+    was cancelled or raised something else has not finished: it is made again, under
+    the same key.
+
+    Raises:
+      ConfigError: see `model_function`.
+    """
+    return attrs.evolve(model_function(callee), journaled=True)
+
+
+@attrs.frozen
+class Place:
+    """Where in a conversation a model asked for a function.
+
+    Args:
+      conversation: its key.
+      round: from 1.
+      number: among those asked for in one round, from 1.
+    """
+
+    conversation: str
+    round: int
+    number: int
+
+
 async def run_function(
     functions: Mapping[str, ModelFunction],
     request: ToolRequestPart,
-    call: FunctionCall,
+    place: Place,
+    journal: FunctionJournal,
 ) -> ToolResultPart:
     """Return what the function returned that the model asked for, or what was wrong.
 
+    Cancellation: the call may have had its effect; it counts as not finished.
     Raises:
       Whatever the function raises but `FunctionError`.
     """
@@ -112,16 +151,61 @@ async def run_function(
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         text = f"the arguments cannot be used: {error}"
         return ToolResultPart(request.id, text, failed=True)
+    call = FunctionCall(_key(place, request.name, given), place.round)
+    if function.journaled:
+        outcome = await _called_once(function, given, call, place, journal)
+        return ToolResultPart(request.id, outcome.text, outcome.failed)
+    text, failed = await _called(function, given, call)
+    return ToolResultPart(request.id, text, failed)
+
+
+def _key(place: Place, name: str, given: msgspec.Struct) -> str:
+    """Return the key of a call: another place, name or argument makes another."""
+    asked = msgspec.json.encode((name, given), order="deterministic")
+    digest = hashlib.blake2b(asked, digest_size=8).hexdigest()
+    return f"{place.conversation}/{place.round}/{place.number}/{digest}"
+
+
+async def _called_once(
+    function: ModelFunction,
+    given: msgspec.Struct,
+    call: FunctionCall,
+    place: Place,
+    journal: FunctionJournal,
+) -> FunctionOutcome:
+    """Return what came of a call, and make it if it has not finished before."""
+    before = journal.recorded(call.key)
+    if before is not None:
+        return before
+    started = journal.now()
+    text, failed = await _called(function, given, call)
+    outcome = FunctionOutcome(
+        call.key,
+        function.tool.name,
+        f"{place.round}/{place.number}",
+        text,
+        failed,
+        started,
+        journal.now(),
+    )
+    await journal.record(outcome)
+    return outcome
+
+
+async def _called(
+    function: ModelFunction, given: msgspec.Struct, call: FunctionCall
+) -> tuple[str, bool]:
+    """Return what the model is told of a call, and whether that is what was wrong."""
     arguments: dict[str, object] = {
-        field: getattr(given, field) for field in function.arguments.__struct_fields__
+        field: getattr(given, field) for field in given.__struct_fields__
     }
     if function.call_parameter:
         arguments[function.call_parameter] = call
     try:
         result = await function.callee(**arguments)
     except FunctionError as error:
-        return ToolResultPart(request.id, str(error), failed=True)
-    return ToolResultPart(request.id, as_text(result))
+        return str(error), True
+    return as_text(result), False
 
 
 def _annotation(

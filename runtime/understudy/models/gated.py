@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from understudy.gates.gate import Gate
+from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy_protocols.chat import (
     Model,
     ModelReply,
@@ -25,7 +26,7 @@ class GatedModel(abc.ABC):
 
     Attributes:
       name: what results and errors call it.
-      price: what it costs.
+      price: what it costs; None if nobody has said.
       gate: who may ask it now.
       fallbacks: the names of the models to ask when it cannot answer, in order.
       hedge_after: send a second request when an answer has taken so long, and
@@ -34,15 +35,17 @@ class GatedModel(abc.ABC):
         say; a count, None if the provider decides.
       context_window: tokens that prompt and answer may have together; a count,
         None if it is not known.
+      part_bounds: the most tokens that a picture or a file counts for.
     """
 
     name: str
-    price: Price
+    price: Price | None
     gate: Gate
     fallbacks: tuple[str, ...] = ()
     hedge_after: float | None = None
     max_tokens: int | None = None
     context_window: int | None = None
+    part_bounds: PartBounds = UNBOUNDED
 
     @abc.abstractmethod
     async def complete(self, request: ModelRequest) -> ModelReply:

@@ -83,7 +83,8 @@ class Hedge:
         self, model: GatedModel, request: ModelRequest
     ) -> ModelReply | StepError | None:
         """Send a second request; None if it must not be sent."""
-        scope, gate, need = self._scope, model.gate, need_of(request)
+        scope, gate = self._scope, model.gate
+        need = need_of(request, model.part_bounds)
         hedges = gate.account.hedges
         if self._sent or hedges.left < 1 or gate.blocked(need, scope.priority):
             return None
@@ -93,7 +94,7 @@ class Hedge:
                 worst_case(
                     model,
                     asked,
-                    capped=scope.capped,
+                    money_capped=scope.money_capped,
                     tokens_capped=scope.tokens_capped,
                 )
             )

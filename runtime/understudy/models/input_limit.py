@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy.models.replies import estimated_tokens
 from understudy_protocols.chat import (
     Message,
@@ -30,7 +31,8 @@ class InputLimit:
     """The most that a model is to read in one request.
 
     Args:
-      tokens: estimated, at four characters to a token; a count, 1 or more.
+      tokens: estimated, at four characters to a token; a picture or a file counts
+        for what the model declares; a count, 1 or more.
       trim: what to do with more.  ``refuse``: the call fails.  ``oldest``: the
         oldest messages are left out, but never what the system says nor the last
         message; a tool's result goes with the message that asked for it.
@@ -48,14 +50,27 @@ class InputLimit:
         if self.trim not in ("refuse", "oldest"):
             raise ConfigError(f"trim is {self.trim!r}; give 'refuse' or 'oldest'")
 
-    def fitted(self, request: ModelRequest) -> ModelRequest:
+    def fitted(
+        self, request: ModelRequest, bounds: PartBounds = UNBOUNDED
+    ) -> ModelRequest:
         """Return *request* as it may be sent.
+
+        Args:
+          bounds: of pictures and files, as the model declares them.
 
         Raises:
           ModelError: cause CONTEXT_TOO_LONG: it is too long, and must not be
-            trimmed, or cannot be trimmed enough.
+            trimmed, or cannot be trimmed enough; cause BUDGET: nobody knows how
+            long a part of it is.
         """
-        sizes = [_size(message) for message in request.messages]
+        boundless = bounds.boundless(request)
+        if boundless is not None:
+            raise ModelError(
+                f"the step sends {self.tokens:,} tokens at most, and there is "
+                f"{boundless.what}: {boundless.advice}",
+                cause=Cause.BUDGET,
+            )
+        sizes = [_size(message, bounds) for message in request.messages]
         too_many = sum(sizes) - self.tokens
         if too_many <= 0:
             return request
@@ -76,6 +91,15 @@ class InputLimit:
         return attrs.evolve(request, messages=kept)
 
 
+def estimated_input(request: ModelRequest, bounds: PartBounds) -> int:
+    """Return about how many tokens the messages of *request* are; a count.
+
+    Args:
+      bounds: of pictures and files; those without one do not count.
+    """
+    return sum(_size(message, bounds) for message in request.messages)
+
+
 def _groups(messages: tuple[Message, ...]) -> list[list[int]]:
     """Return what can be left out, by places, oldest first: each as a whole."""
     groups: list[list[int]] = []
@@ -90,8 +114,11 @@ def _groups(messages: tuple[Message, ...]) -> list[list[int]]:
     return groups[:-1] if messages[-1].role == "tool" else groups
 
 
-def _size(message: Message) -> int:
-    return MESSAGE_TOKENS + sum(estimated_tokens(_words(p)) for p in message.parts)
+def _size(message: Message, bounds: PartBounds) -> int:
+    return MESSAGE_TOKENS + sum(
+        estimated_tokens(_words(part)) + bounds.tokens_of(part)
+        for part in message.parts
+    )
 
 
 def _words(part: Part) -> str:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import attrs
 
 from understudy.gates.line import Need
-from understudy.models.replies import estimated_tokens
+from understudy.models.input_limit import estimated_input
+from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy_protocols.chat import Model, ModelRequest
 from understudy_protocols.failures import Cause, ModelError, StepError
 from understudy_protocols.usage import Usage
 
 _MAYBE_BILLED = frozenset(
-    {Cause.TRANSPORT, Cause.TIMEOUT, Cause.SERVER, Cause.CONFLICT}
+    {
+        Cause.TRANSPORT,
+        Cause.TIMEOUT,
+        Cause.SERVER,
+        Cause.CONFLICT,
+        Cause.MALFORMED,  # it is an answer all the same
+    }
 )
 """Failures after which the provider may have done, and billed, the work."""
 
 
-def need_of(request: ModelRequest) -> Need:
+def need_of(request: ModelRequest, bounds: PartBounds = UNBOUNDED) -> Need:
     """Return about what *request* takes of a rate limit: nobody knows it exactly."""
-    return Need(estimated_tokens(request.text) + (request.max_tokens or 0))
+    return Need(estimated_input(request, bounds) + (request.max_tokens or 0))
 
 
 def billed(model: Model, error: StepError, worst: Usage) -> Usage:
@@ -30,8 +37,8 @@ def billed(model: Model, error: StepError, worst: Usage) -> Usage:
 
 
 def priced(model: Model, usage: Usage) -> Usage:
-    """Return *usage* as one call with its price."""
+    """Return *usage* as one call with its price, as far as one is known."""
     counted = attrs.evolve(usage, calls=max(usage.calls, 1))
-    if counted.cost_micros:
+    if counted.cost_micros or model.price is None:
         return counted
     return attrs.evolve(counted, cost_micros=model.price.cost(counted))

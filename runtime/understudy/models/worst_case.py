@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
+from understudy.models.gated import GatedModel
+from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy_protocols.chat import (
     FilePart,
     ImagePart,
@@ -21,48 +24,71 @@ from understudy_protocols.chat import (
 from understudy_protocols.failures import Cause, ModelError
 from understudy_protocols.usage import NO_USAGE, Usage
 
-MESSAGE_OVERHEAD = 16
+MESSAGE_OVERHEAD: Final = 16
 """Tokens that a provider may add around each message; a bound, not a guess."""
+
+INSTRUCTIONS: Final = 1_024
+"""Tokens of the words that a provider, or an adapter, may put before a request to
+say what tools are, or how to keep to a schema; a bound.  They are billed as input."""
 
 
 def worst_case(
-    model: Model, request: ModelRequest, *, capped: bool, tokens_capped: bool
+    model: Model, request: ModelRequest, *, money_capped: bool, tokens_capped: bool
 ) -> Usage:
     """Return the most that *request* can use.
 
     Args:
-      capped: whether money or tokens have a cap.
+      money_capped: whether money has a cap.
       tokens_capped: whether tokens have one.
 
     Raises:
-      ModelError: there is a cap, and no bound on what the model may read or
-        write.
+      ModelError: there is a cap, and no price, or no bound on what the model may
+        read or write.
     """
     price = model.price
+    if price is None:
+        if money_capped:
+            raise _refusal(
+                model,
+                "has no price, and there is a cap on money; say what it costs: price = "
+                "{...} in its configuration, price=Price(...) in a program (0 where it "
+                "costs nothing)",
+            )
+        price = _FREE
     if request.max_tokens is None and (
-        tokens_capped or (capped and not price.free_output)
+        tokens_capped or (money_capped and not price.free_output)
     ):
-        raise ModelError(
-            f"a call of {model.name} under a budget needs max_tokens, so that "
-            "its worst case is known; give complete(..., max_tokens=...)",
-            cause=Cause.BUDGET,
-            model=model.name,
+        raise _refusal(
+            model,
+            "may write without a bound, and there is a budget; give max_tokens to the "
+            "call or to the model, so that the worst case is known",
         )
-    boundless = _boundless(request)
-    if boundless and (tokens_capped or (capped and not _free_input(price))):
-        raise ModelError(
-            f"a call of {model.name} under a budget cannot take {boundless}: "
-            "nobody can say beforehand how many tokens that is; give it as "
-            "text, or set no cap on tokens and money",
-            cause=Cause.BUDGET,
-            model=model.name,
+    bounds = bounds_of(model)
+    boundless = bounds.boundless(request)
+    if boundless is not None and (
+        tokens_capped or (money_capped and not _free_input(price))
+    ):
+        raise _refusal(
+            model, f"gets {boundless.what} under a budget, and {boundless.advice}"
         )
     usage = Usage(
         calls=1,
-        input_tokens=most_read(request),
+        input_tokens=most_read(request, bounds),
         output_tokens=request.max_tokens or 0,
     )
     return attrs.evolve(usage, cost_micros=price.cost(usage))
+
+
+_FREE: Final = Price()
+
+
+def bounds_of(model: Model) -> PartBounds:
+    """Return what is known of the size of pictures and files, as *model* reads them."""
+    return model.part_bounds if isinstance(model, GatedModel) else UNBOUNDED
+
+
+def _refusal(model: Model, problem: str) -> ModelError:
+    return ModelError(f"{model.name} {problem}", cause=Cause.BUDGET, model=model.name)
 
 
 def _free_input(price: Price) -> bool:
@@ -70,27 +96,21 @@ def _free_input(price: Price) -> bool:
     return price.cost(Usage(input_tokens=1_000_000)) == price.cost(NO_USAGE)
 
 
-def _boundless(request: ModelRequest) -> str:
-    """Return what in *request* has no known bound in tokens; empty if all has."""
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, ImagePart):
-                return "an image"
-            if isinstance(part, FilePart):
-                return "a file"
-    return ""
-
-
-def most_read(request: ModelRequest) -> int:
+def most_read(request: ModelRequest, bounds: PartBounds = UNBOUNDED) -> int:
     """Return the most tokens that *request* can be: no token is less than a byte.
 
-    Pictures and files do not count: nobody can say how many tokens they are.
+    Args:
+      bounds: of pictures and files; those without one do not count.
     """
     read = sum(
-        MESSAGE_OVERHEAD + sum(size(text) for text in _texts(part))
+        MESSAGE_OVERHEAD
+        + bounds.tokens_of(part)
+        + sum(size(text) for text in _texts(part))
         for message in request.messages
         for part in message.parts or (TextPart(""),)
     )
+    if request.tools or request.output_schema is not None:
+        read += INSTRUCTIONS
     for tool in request.tools:
         read += _described(tool.name, tool.parameters) + size(tool.description)
     if request.output_schema is None:

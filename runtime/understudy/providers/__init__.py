@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from understudy.doors import door
 
 if TYPE_CHECKING:
-    from understudy.gates.gate import Limits
+    from understudy.gates.limits import Limits
     from understudy.providers.http_model import HttpModel
     from understudy.providers.making import (
         HttpOptions,

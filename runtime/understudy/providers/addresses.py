@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
@@ -70,10 +71,27 @@ def target(address: str) -> tuple[httpcore.URL, bytes]:
 
 
 def _proxy(url: httpx.URL) -> httpcore.Proxy | None:
-    """Return the proxy that the environment names for *url*."""
+    """Return the proxy that the environment names for *url*.
+
+    Raises:
+      ConfigError: it names none that can be used.
+    """
     proxies = getproxies()
     address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or url.host in _LOOPBACK or proxy_bypass(url.host):
+    if not address or url.host in _LOOPBACK or proxy_bypass(url.netloc.decode()):
         return None
-    proxy = httpx.Proxy(address)
-    return httpcore.Proxy(str(proxy.url), proxy.raw_auth, proxy.headers.raw)
+    if "://" not in address:
+        address = f"http://{address}"
+    try:
+        proxy = httpx.Proxy(address)
+    except (ValueError, httpx.InvalidURL):
+        problem = "is no address of a proxy"
+    else:
+        if not proxy.url.scheme.startswith("socks") or find_spec("socksio"):
+            return httpcore.Proxy(str(proxy.url), proxy.raw_auth, proxy.headers.raw)
+        problem = "speaks SOCKS, which needs httpx[socks]"
+    # Its address is not repeated: there may be a password in it.
+    raise ConfigError(
+        f"the proxy that the environment names for {url.host} {problem}; "
+        "name another one, or put the host into no_proxy"
+    )

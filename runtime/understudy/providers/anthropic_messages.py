@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -22,6 +23,8 @@ from understudy_protocols.chat import (
 PROTOCOL: Final = "anthropic"
 
 Block = Body | msgspec.Raw
+
+_NOT_IN_AN_ID: Final = re.compile("[^a-zA-Z0-9_-]")
 
 
 def system_text(messages: Iterable[Message]) -> str:
@@ -60,7 +63,7 @@ def _blocks(message: Message) -> Iterator[Block]:
 def _result(part: ToolResultPart) -> Body:
     block: Body = {
         "type": "tool_result",
-        "tool_use_id": part.id,
+        "tool_use_id": _id(part.id),
         "content": part.text,
     }
     return {**block, "is_error": True} if part.failed else block
@@ -72,7 +75,7 @@ def _block(part: Part) -> Block | None:
     if isinstance(part, ToolRequestPart):
         return {
             "type": "tool_use",
-            "id": part.id,
+            "id": _id(part.id),
             "name": part.name,
             "input": _input(part.arguments),
         }
@@ -81,8 +84,17 @@ def _block(part: Part) -> Block | None:
     if isinstance(part, FilePart):
         block: Body = {"type": "document", "source": _source(part)}
         return {**block, "title": part.name} if part.name else block
-    # An empty text is refused.
-    return {"type": "text", "text": joined([part])} if joined([part]) else None
+    # A text of nothing but white space is refused, and models do write such.
+    text = joined([part])
+    return {"type": "text", "text": text} if text.strip() else None
+
+
+def _id(given: str) -> str:
+    """Return the id of a tool request, in the letters that the protocol takes.
+
+    Another provider may have given it, before this one was asked in its place.
+    """
+    return _NOT_IN_AN_ID.sub(lambda found: f"-{ord(found[0]):x}-", given)
 
 
 def _source(part: ImagePart | FilePart) -> Body:

@@ -56,6 +56,7 @@ Block = dict[str, object]
 
 class _StopDetails(msgspec.Struct):
     category: str | None = None
+    explanation: str | None = None
 
 
 class _Stop(msgspec.Struct):
@@ -69,6 +70,11 @@ class _Stop(msgspec.Struct):
         """The reason, and its category if it has one."""
         category = self.stop_details.category if self.stop_details else None
         return "/".join(filter(None, (self.stop_reason, category)))
+
+    @property
+    def explanation(self) -> str:
+        """Why it was refused, if it was and the provider says so."""
+        return (self.stop_details and self.stop_details.explanation) or ""
 
 
 class _Message(_Stop):
@@ -269,4 +275,5 @@ def _reply(
         raw_finish=stop.word,
         id=message.id or "",
         parts=parts,
+        refusal=stop.explanation,
     )

@@ -66,6 +66,8 @@ class Connections:
             if not connection.has_expired():
                 return connection
             await _close(connection)
+        if self._closed:  # meanwhile
+            raise httpcore.ConnectionNotAvailable
         return self._pool.create_connection(origin)
 
     async def give_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
@@ -79,9 +81,10 @@ class Connections:
     async def aclose(self) -> None:
         """Close all, and so end the requests that are under way."""
         self._closed = True
-        for connection in self.connections:
+        open_still = self.connections
+        self._idle.clear()  # at once: nobody is to take one that is closed
+        for connection in open_still:
             await _close(connection)
-        self._idle.clear()
 
     async def _drop(self, connection: httpcore.AsyncConnectionInterface) -> None:
         try:
@@ -111,8 +114,10 @@ class _Lent:
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._answer.aclose()
-            await self._home.give_back(self._connection)
+            try:
+                await self._answer.aclose()
+            finally:
+                await self._home.give_back(self._connection)
 
 
 async def _close(connection: httpcore.AsyncConnectionInterface) -> None:

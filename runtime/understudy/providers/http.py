@@ -97,9 +97,15 @@ class Streaming:
         return b"".join([piece async for piece in self])
 
     async def read_error(self) -> bytes:
-        """Return what comes of the body in good time; its status has said enough."""
+        """Return what comes of the body in good time; its status has said enough.
+
+        That is half of the time which is left at most: were all of it waited for, a
+        failure that is known would be taken for an answer that did not come.
+        """
         come = bytearray()
-        with trio.move_on_after(ERROR_WAIT), suppress(ModelError):
+        left = trio.current_effective_deadline() - trio.current_time()
+        wait = min(ERROR_WAIT, max(0.0, left / 2))
+        with trio.move_on_after(wait), suppress(ModelError):
             async for piece in self:
                 come += piece
                 if len(come) >= ERROR_BODY:
@@ -172,9 +178,9 @@ class Client:
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()
-        self._inside += 1
         if self._pool is None:
             self._pool = Connections(pool(self.base_url, self._network))
+        self._inside += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -297,13 +303,24 @@ def _asked(
 # Where trio is missing, which cannot be here, the name stands for something else.
 _SOCKETS = cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 
-_BROKEN = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
-"""What a connection raises that the other side has closed or broken."""
+_BROKEN = (
+    httpcore.ConnectionNotAvailable,
+    httpcore.ReadError,
+    httpcore.RemoteProtocolError,
+    httpcore.WriteError,
+)
+"""What a connection raises that has been closed or broken, on either side."""
 
-_NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
+_NOT_SENT = (
+    httpcore.ConnectError,
+    httpcore.ConnectionNotAvailable,
+    httpcore.ConnectTimeout,
+    httpcore.ProxyError,
+)
 """Failures before the first byte of a request was sent."""
 
 _FAILURES = (
+    httpcore.ConnectionNotAvailable,
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.ProxyError,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from understudy.gates.gate import Gate
 from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
-from understudy.models.replies import estimated_tokens
+from understudy.models.input_limit import estimated_input
 from understudy.providers.http import Client, Streaming
+from understudy.providers.opaque import signed, without_others
 from understudy.providers.ratelimits import read_rate_limits
 from understudy.providers.secret import Secret
 from understudy.providers.stream_reading import Reading
-from understudy.providers.wire import Codec, WireSettings
+from understudy.providers.wire import Codec, WireRequest, WireSettings
 from understudy_protocols.chat import (
     FilePart,
     Finished,
@@ -26,8 +27,6 @@ from understudy_protocols.chat import (
 from understudy_protocols.failures import ModelError
 from understudy_protocols.supervision import ChildSpec
 
-_FREE = Price()
-
 
 class HttpModel(GatedModel):
     """A model that a provider serves.
@@ -39,7 +38,7 @@ class HttpModel(GatedModel):
       client: the connections to the provider; shared by models of one address.
       key: what the provider knows us by.
       gate: what stands before it.
-      price: what it costs.
+      price: what it costs; None if nobody has said.
       fallbacks, hedge_after: see `GatedModel`.
       idempotency_header: the header that carries `ModelRequest.key`, for
         providers that take one; empty for none.
@@ -55,25 +54,27 @@ class HttpModel(GatedModel):
         client: Client,
         key: Secret,
         gate: Gate,
-        price: Price = _FREE,
+        price: Price | None = None,
         fallbacks: tuple[str, ...] = (),
         hedge_after: float | None = None,
         idempotency_header: str = "",
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.name = name
-        self.price = price
+        self.price: Price | None = price
         self.gate = gate
         self.fallbacks = fallbacks
         self.hedge_after = hedge_after
         self.max_tokens: int | None = settings.max_tokens
         self.context_window: int | None = settings.capabilities.context_window
+        self.part_bounds = settings.capabilities.part_bounds
         self.client = client
         self.key = key
         self._codec = codec
         self._settings = settings
         self._idempotency_header = idempotency_header
         self._utcnow = utcnow
+        self._maker = f"{settings.model}@{client.base_url}"
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer *request*.
@@ -83,11 +84,11 @@ class HttpModel(GatedModel):
           ModelError: there is no answer, or no whole one.
         """
         try:
-            wire = self._codec.encode(request, self._settings, stream=False)
+            wire = self._encoded(request, stream=False)
             async with self.client.stream(wire, self._headers(request)) as answer:
                 await self._check(answer, request)
                 body = await answer.read()
-            return self._codec.decode(body, request, self._settings)
+            return self._decoded(body, request)
         except ModelError as error:
             raise self._ours(error) from error.__cause__
 
@@ -100,12 +101,12 @@ class HttpModel(GatedModel):
             what came, and ``usage`` an estimate of what it cost.
         """
         try:
-            wire = self._codec.encode(request, self._settings, stream=True)
+            wire = self._encoded(request, stream=True)
             async with self.client.stream(wire, self._headers(request)) as answer:
                 await self._check(answer, request)
                 if _is_json(answer.headers):  # it does not stream, whatever was asked
                     whole = await answer.read()
-                    yield Finished(self._codec.decode(whole, request, self._settings))
+                    yield Finished(self._decoded(whole, request))
                     return
                 reading = Reading(self._codec.reader(request, self._settings))
                 with reading.broken_off():
@@ -113,11 +114,11 @@ class HttpModel(GatedModel):
                         for event in reading.feed(chunk):
                             if reading.done:
                                 answer.enough()
-                            yield event
+                            yield self._signed(event)
                         if reading.done:
                             return
                     for event in reading.end(answer.headers):
-                        yield event
+                        yield self._signed(event)
         except ModelError as error:
             raise self._ours(error) from error.__cause__
 
@@ -134,8 +135,8 @@ class HttpModel(GatedModel):
         wanted = request.max_tokens or self.max_tokens or 0
         if able.max_output is not None and wanted > able.max_output:
             return False
-        window = able.context_window
-        return window is None or estimated_tokens(request.text) + wanted <= window
+        window, read = able.context_window, estimated_input(request, self.part_bounds)
+        return window is None or read + wanted <= window
 
     @property
     def services(self) -> tuple[ChildSpec, ...]:
@@ -144,6 +145,19 @@ class HttpModel(GatedModel):
         # Ids are parts of paths.
         name = client.base_url.partition("://")[2].replace("/", "|")
         return (ChildSpec(name, client.serve, workload=client.workload),)
+
+    def _encoded(self, request: ModelRequest, *, stream: bool) -> WireRequest:
+        own = without_others(request, self._maker)
+        return self._codec.encode(own, self._settings, stream=stream)
+
+    def _decoded(self, body: bytes, request: ModelRequest) -> ModelReply:
+        reply = self._codec.decode(body, request, self._settings)
+        return signed(reply, self._maker)
+
+    def _signed(self, event: StreamEvent) -> StreamEvent:
+        if isinstance(event, Finished):
+            return Finished(signed(event.reply, self._maker))
+        return event
 
     async def _check(self, answer: Streaming, request: ModelRequest) -> None:
         """Take in what the head of an answer says.
@@ -167,6 +181,7 @@ class HttpModel(GatedModel):
             raise self._codec.failure(
                 answer.status, answer.headers, body, self._utcnow()
             )
+        self.gate.accepted(key=request.key)
 
     def _headers(self, request: ModelRequest) -> Mapping[str, str]:
         key = self.key.reveal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.providers.http_model import HttpModel
 from understudy.providers.secret import Secret
 from understudy.providers.shared import Providers
@@ -23,7 +23,8 @@ class HttpOptions(TypedDict, total=False):
         or ``$ANTHROPIC_API_KEY``, at these providers' own addresses alone.
       base_url: the address, up to where the protocol's paths begin; that of the
         makers of the protocol if not given.
-      price: what it costs; nothing if not given.
+      price: what it costs; without one, or with None, it is not asked under a
+        cap on money.  ``Price()`` is that of a model that costs nothing.
       limits: what the provider allows.
       capabilities: what the model takes.
       max_tokens: the most that it may write when a request does not say; a
@@ -46,7 +47,7 @@ class HttpOptions(TypedDict, total=False):
     name: str
     key: Secret
     base_url: str
-    price: Price
+    price: Price | None
     limits: Limits
     capabilities: Capabilities
     max_tokens: int | None
@@ -98,7 +99,7 @@ def _made(speech: Speech, model: str, options: HttpOptions) -> HttpModel:
         ),
         base_url=base_url,
         key=options.get("key", usual_key(speech, base_url)),
-        price=options.get("price", Price()),
+        price=options.get("price"),
         limits=options.get("limits", Limits()),
         fallbacks=options.get("fallbacks", ()),
         hedge_after=options.get("hedge_after"),

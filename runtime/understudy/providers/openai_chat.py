@@ -23,6 +23,7 @@ from understudy.providers.bodies import (
 )
 from understudy.providers.error_bodies import told_by_body
 from understudy.providers.held import Held, held, schema_name
+from understudy.providers.openai_chat_opaque import Fields, going_back
 from understudy.providers.openai_chat_replies import ChatAnswer, Growing
 from understudy.providers.openai_chat_stream import ChatReader
 from understudy.providers.reading import read
@@ -105,15 +106,21 @@ def _told(message: Message) -> Iterator[Body]:
     results, rest = split(message)
     for result in results:
         yield {"role": "tool", "tool_call_id": result.id, "content": result.text}
-    # Reasoning has no place in this protocol.
     shown = [part for part in rest if not isinstance(part, ReasoningPart)]
     if shown or not message.parts:
-        yield _turn(message, shown)
+        fields, by_call = going_back(message.parts)
+        yield {**fields, **_turn(message, shown, by_call)}
 
 
-def _turn(message: Message, parts: Sequence[Part]) -> Body:
+def _turn(
+    message: Message, parts: Sequence[Part], by_call: Mapping[str, Fields]
+) -> Body:
     role = "user" if message.role == "tool" else message.role
-    calls = [_call(part) for part in parts if isinstance(part, ToolRequestPart)]
+    calls = [
+        {**by_call.get(part.id, {}), **_call(part)}
+        for part in parts
+        if isinstance(part, ToolRequestPart)
+    ]
     if calls:
         return {"role": role, "content": joined(parts) or None, "tool_calls": calls}
     # A plain text where that will do: some servers read nothing else.

@@ -13,6 +13,7 @@ from understudy.models.worst_case import size
 from understudy.providers.bodies import joined
 from understudy.providers.error_bodies import told_by
 from understudy.providers.finishes import CHAT, finish_of
+from understudy.providers.openai_chat_opaque import Details, Fields, opaque_thought
 from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
@@ -57,6 +58,7 @@ class _ToolCall(msgspec.Struct):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    extra_content: object = None
 
 
 class _Message(msgspec.Struct):
@@ -65,6 +67,8 @@ class _Message(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
     reasoning_content: object = None
     reasoning: object = None
+    reasoning_details: object = None
+    extra_content: object = None
 
 
 class _Choice(msgspec.Struct):
@@ -99,6 +103,7 @@ class _Call:
         self.id = ""
         self.name = ""
         self.arguments = Pieces()
+        self.extra: Fields = {}
 
 
 class Growing:
@@ -121,6 +126,9 @@ class Growing:
         self._text = Pieces()
         self._refusal = Pieces()
         self._reasoning = Pieces()
+        self._reasoning_name = ""
+        self._details = Details()
+        self._extra: Fields = {}
         self._calls: list[_Call] = []
 
     def add(self, answer: ChatAnswer, *, marked: bool = False) -> list[StreamEvent]:
@@ -167,27 +175,51 @@ class Growing:
         )
         if finish is Finish.FAILED:
             raise told_failure(told_by({"type": self.finish}), self._used())
-        calls = [
-            ToolRequestPart(
-                call.id or f"call_{place}",
-                call.name,
-                str(call.arguments) or "{}",
-            )
-            for place, call in enumerate(self._calls)
+        calls = self._requests()
+        extras: dict[str, Fields] = {
+            id_: {"extra_content": call.extra}
+            for id_, call in calls.items()
+            if call.extra
+        }
+        thought = opaque_thought(str(self._reasoning), self._fields(), extras)
+        requests = [
+            ToolRequestPart(id_, call.name, str(call.arguments) or "{}")
+            for id_, call in calls.items()
         ]
-        return self._reply(finish, calls, self._used())
+        return self._reply(finish, thought, requests, self._used())
 
     def partial(self) -> ModelReply:
         """Return what has come of it."""
-        return self._reply(Finish.FAILED, [], self._most_used())
+        thought = ReasoningPart(str(self._reasoning)) if self._reasoning else None
+        return self._reply(Finish.FAILED, thought, [], self._most_used())
+
+    def _requests(self) -> dict[str, _Call]:
+        """Return the tool requests by their ids; some servers give none, or one to all."""
+        calls: dict[str, _Call] = {}
+        for place, call in enumerate(self._calls):
+            is_own = call.id and call.id not in calls
+            calls[call.id if is_own else f"{call.id or 'call'}_{place}"] = call
+        return calls
+
+    def _fields(self) -> Fields:
+        """Return what the message must have when it goes back."""
+        fields: dict[str, object] = {}
+        if self._details:
+            fields["reasoning_details"] = self._details.whole()
+        elif self._reasoning and self._reasoning_name:
+            fields[self._reasoning_name] = str(self._reasoning)
+        return {**fields, "extra_content": self._extra} if self._extra else fields
 
     def _reply(
-        self, finish: Finish, calls: list[ToolRequestPart], usage: Usage
+        self,
+        finish: Finish,
+        thought: Part | None,
+        requests: list[ToolRequestPart],
+        usage: Usage,
     ) -> ModelReply:
-        thought = str(self._reasoning)
-        parts: list[Part] = [ReasoningPart(thought)] if thought else []
+        parts: list[Part] = [] if thought is None else [thought]
         parts += [TextPart(str(text)) for text in (self._text, self._refusal) if text]
-        parts += calls
+        parts += requests
         return ModelReply(
             joined(parts),
             usage=usage,
@@ -196,12 +228,22 @@ class Growing:
             raw_finish=self.finish,
             id=self._id,
             parts=tuple(parts),
+            refusal=str(self._refusal),
         )
 
     def _take(
         self, message: _Message, *, whole: bool, marked: bool
     ) -> Iterator[StreamEvent]:
         thought = _words(message.reasoning_content) or _words(message.reasoning)
+        if thought:
+            by = (
+                "reasoning_content"
+                if _words(message.reasoning_content)
+                else "reasoning"
+            )
+            self._reasoning_name = by
+        self._details.add(message.reasoning_details, whole=whole, marked=marked)
+        self._extra = {**self._extra, **mapping_in(message.extra_content)}
         text, refusal = "", message.refusal or ""
         if isinstance(message.content, str):
             text = message.content
@@ -226,6 +268,7 @@ class Growing:
         call = self._call_for(said, index)
         call.id = call.id or said.id or ""
         call.name = call.name or function.name or ""
+        call.extra = {**call.extra, **mapping_in(said.extra_content)}
         arguments = function.arguments
         if arguments is not None:
             if not isinstance(arguments, str):

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from understudy.providers.bodies import Body, address, joined, split
-from understudy.providers.opaque import given_back
+from understudy.providers.opaque import fields_back, given_back
 from understudy_protocols.chat import (
     FilePart,
     ImagePart,
@@ -21,6 +21,9 @@ from understudy_protocols.chat import (
 )
 
 PROTOCOL: Final = "responses"
+
+OF_MESSAGE: Final = "responses.message"
+"""What is kept under this name are fields of the message behind it."""
 
 Item = Body | msgspec.Raw
 
@@ -38,13 +41,16 @@ def _items(message: Message) -> Iterator[Item]:
             "call_id": result.id,
             "output": result.text,
         }
+    fields: Body = {}
     # Calls and thoughts are items beside the messages: those cut a message in two.
     for is_said, group in groupby(rest, _is_said):
         parts = list(group)
         if is_said:
-            yield _message(message, parts)
+            yield {**_message(message, parts), **fields}
+            fields = {}
         else:
             yield from filter(None, map(_beside, parts))
+            fields = fields_back(OF_MESSAGE, parts[-1])
 
 
 def _is_said(part: Part) -> bool:

@@ -20,7 +20,7 @@ from understudy.providers.bodies import joined
 from understudy.providers.error_bodies import told_by, told_by_body
 from understudy.providers.finishes import RESPONSES, finish_of
 from understudy.providers.opaque import kept
-from understudy.providers.openai_responses_input import PROTOCOL
+from understudy.providers.openai_responses_input import OF_MESSAGE, PROTOCOL
 from understudy.providers.pieces import Pieces
 from understudy.providers.reading import (
     ABSENT,
@@ -190,13 +190,14 @@ def _reply(
       otherwise: its parts if *output* has none.
     """
     parts = tuple(part for item in output for part in _parts(item)) or tuple(otherwise)
+    refusal = "".join(map(_refusal, output))
     details = response.incomplete_details or _Incomplete()
     word = "/".join(filter(None, (response.status, details.reason)))
     finish = finish_of(
         RESPONSES,
         word,
         asks=any(isinstance(part, ToolRequestPart) for part in parts),
-        refuses=any(map(_refuses, output)),
+        refuses=bool(refusal),
     )
     full = most is not None and usage.output_tokens >= most and not usage.estimated
     if full and finish in (Finish.COMPLETE, Finish.TOOL_REQUEST):
@@ -209,6 +210,7 @@ def _reply(
         raw_finish=word,
         id=response.id or "",
         parts=parts,
+        refusal=refusal,
     )
 
 
@@ -217,6 +219,8 @@ def _parts(item: Item) -> Iterator[Part]:
         case "":
             raise malformed("an item of the answer does not say what it is")
         case "message":
+            if phase := text_in(item.get("phase")):
+                yield kept(OF_MESSAGE, {"phase": phase})
             for content in _contents(item, "content"):
                 text = text_in(content.get("text")) + text_in(content.get("refusal"))
                 if text:
@@ -248,5 +252,5 @@ def _contents(item: Item, name: str) -> list[Item]:
     return [mapping_in(part) for part in items_in(item.get(name))]
 
 
-def _refuses(item: Item) -> bool:
-    return any(text_in(part.get("refusal")) for part in _contents(item, "content"))
+def _refusal(item: Item) -> str:
+    return "".join(text_in(part.get("refusal")) for part in _contents(item, "content"))

@@ -15,8 +15,10 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
     Args:
       headers: by lower-case names.
-      now: with a time zone.
+      now: with a time zone; for a provider that does not say what time it is there.
     """
+    # The two clocks may differ by more than the wait.
+    now = http_date(headers.get("date", "")) or now
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         wait = number(value)
@@ -45,9 +47,10 @@ def number(text: str) -> float | None:
 def http_date(text: str) -> datetime | None:
     """Return the moment that *text* names as HTTP does; None if it names none."""
     try:
-        return parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def seconds_until(moment: datetime | None, now: datetime) -> float | None:

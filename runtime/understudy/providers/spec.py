@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from understudy.gates.gate import Limits
+from understudy.gates.limits import Limits
 from understudy.providers.secret import Secret
 from understudy.providers.wire import WireSettings
 from understudy_protocols.chat import Price
@@ -96,7 +96,8 @@ class HttpModelSpec:
       settings: how it is asked.
       base_url: its address, up to where the protocol's paths begin.
       key: what the provider knows us by.
-      price: what it costs.
+      price: what it costs; None if nobody has said, and then it is not asked
+        under a cap on money.
       limits: what the provider allows.
       fallbacks: the names of the models to ask when it cannot answer, in order.
       hedge_after: send a second request when an answer has taken so long;
@@ -114,7 +115,7 @@ class HttpModelSpec:
     settings: WireSettings
     base_url: str = attrs.field(validator=_plain_address)
     key: Secret = attrs.field(factory=Secret)
-    price: Price = attrs.field(factory=Price)
+    price: Price | None = None
     limits: Limits = attrs.field(factory=Limits)
     fallbacks: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
     hedge_after: float | None = attrs.field(default=None, validator=_above_zero)

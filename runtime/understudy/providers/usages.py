@@ -164,7 +164,7 @@ def most_used(
     else:
         written = min(received, limit)
     if said is None:
-        said = Usage(input_tokens=most_read(request))
+        said = Usage(input_tokens=most_read(request, settings.capabilities.part_bounds))
     return attrs.evolve(
         said,
         calls=1,

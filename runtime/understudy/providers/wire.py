@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 import msgspec
 
+from understudy.models.part_bounds import PartBounds
 from understudy.providers.sse import ServerEvent
 from understudy_protocols.chat import ModelReply, ModelRequest, StreamEvent
 from understudy_protocols.errors import ConfigError
@@ -52,6 +53,12 @@ class Capabilities:
       context_window: tokens that prompt and answer may have together; a count,
         None if it is not known.
       max_output: the most tokens that it can write; a count, None if not known.
+      image_tokens: the most tokens that one picture counts for; a count, None if
+        not known.  Under a budget or `max_input_tokens` it has to be known.
+      file_tokens: the same for one file.
+
+    Raises:
+      ConfigError: a count below 1.
     """
 
     temperature: bool = True
@@ -64,12 +71,23 @@ class Capabilities:
     stop: bool = True
     context_window: int | None = None
     max_output: int | None = None
+    image_tokens: int | None = None
+    file_tokens: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        for name in ("context_window", "max_output"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value < 1):
-                raise ConfigError(f"{name} is {value!r}; give a count from 1")
+        for name in ("context_window", "max_output", "image_tokens", "file_tokens"):
+            _check_count(name, getattr(self, name))
+
+    @property
+    def part_bounds(self) -> PartBounds:
+        """The most tokens that a picture or a file counts for."""
+        return PartBounds(self.image_tokens, self.file_tokens)
+
+
+def _check_count(name: str, value: object) -> None:
+    if value is None or (type(value) is int and value >= 1):
+        return
+    raise ConfigError(f"{name} is {value!r}; give a count from 1")
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +105,10 @@ class WireSettings:
         empty for the one that the codec was written for.
       extra: further fields for the body of every request, as the provider
         calls them.  They go before what the codec would send; None takes a
-        field out.
+        field out.  What bounds an answer is no such field: it has a setting.
+
+    Raises:
+      ConfigError: a value that cannot be meant.
     """
 
     model: str
@@ -96,6 +117,27 @@ class WireSettings:
     max_tokens_name: str = ""
     version: str = ""
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object])
+
+    def __attrs_post_init__(self) -> None:
+        _check_count("max_tokens", self.max_tokens)
+        bound = bound_in(self.extra, self.max_tokens_name)
+        if bound:
+            raise ConfigError(f"extra has {bound!r} in it, {NO_BOUND_IN_EXTRA}")
+
+
+NO_BOUND_IN_EXTRA: Final = (
+    "and budgets would not know of it; give max_tokens, and its name as "
+    "max_tokens_name; one request has one answer"
+)
+
+_BOUNDS: Final = frozenset(
+    {"max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of"}
+)
+
+
+def bound_in(extra: Mapping[str, object], max_tokens_name: str) -> str:
+    """Return the field of *extra* that says how much is written; empty if none does."""
+    return next((name for name in extra if name in {*_BOUNDS, max_tokens_name}), "")
 
 
 class WireRequest(msgspec.Struct, frozen=True):

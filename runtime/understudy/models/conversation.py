@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -10,8 +11,8 @@ from understudy.fanout import parallel_execute
 from understudy.models.bound import BoundModel
 from understudy.models.functions import (
     Callee,
-    FunctionCall,
     ModelFunction,
+    Place,
     model_function,
     run_function,
 )
@@ -21,7 +22,6 @@ from understudy_protocols.chat import (
     ModelRequest,
     Prompt,
     ToolRequestPart,
-    ToolResultPart,
     as_messages,
 )
 from understudy_protocols.codec import register_tag
@@ -67,10 +67,12 @@ async def converse(
 
     Those of one round run side by side.  What a model gets wrong, such as a name
     or an argument, it is told, and may mend; an exception of a function, other
-    than `FunctionError`, is raised as it is, and the others are cancelled.
+    than `FunctionError`, is raised as it is, and the others are cancelled.  If the
+    body of the step runs again, so do they, but for those that are `journaled`.
 
     Args:
-      functions: async functions with annotated parameters.
+      functions: async functions with annotated parameters, or what `journaled`
+        makes of them.
       max_rounds: how often it may ask for functions; a count, 1 or more.
       max_concurrent: functions that run at once; a count.
       max_tokens, temperature, reasoning, stream: for each request; see
@@ -86,6 +88,7 @@ async def converse(
     if max_rounds < 1:
         raise ConfigError(f"max_rounds is {max_rounds}; give a count from 1")
     messages = as_messages(prompt)
+    conversation = model.journal.conversation_key()
     rounds = 0
     while True:
         reply = await model.reply(
@@ -109,7 +112,11 @@ async def converse(
                 "raise max_rounds, or say in the prompt when to stop",
                 cause=Cause.STEP_ERROR,
             )
-        calls = _calls(known, asked, f"{model.key}/{rounds}", rounds)
+        places = (Place(conversation, rounds, n) for n in range(1, len(asked) + 1))
+        calls = [
+            partial(run_function, known, part, place, model.journal)
+            for part, place in zip(asked, places, strict=True)
+        ]
         results = await parallel_execute(calls, max_concurrent)
         messages = (*messages, Message("tool", tuple(results)))
 
@@ -124,17 +131,3 @@ def _by_name(
             raise ConfigError(f"two functions are called {function.tool.name!r}")
         known[function.tool.name] = function
     return known
-
-
-def _calls(
-    known: Mapping[str, ModelFunction],
-    asked: Iterable[ToolRequestPart],
-    key: str,
-    rounds: int,
-) -> list[Callable[[], Awaitable[ToolResultPart]]]:
-    def call(
-        place: int, part: ToolRequestPart
-    ) -> Callable[[], Awaitable[ToolResultPart]]:
-        return lambda: run_function(known, part, FunctionCall(f"{key}/{place}", rounds))
-
-    return [call(place, part) for place, part in enumerate(asked, start=1)]
