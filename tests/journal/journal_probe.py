@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from understudy.journal.checksums import digest_of
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
+from understudy.journal.values import digest_of
 from understudy_protocols.journal import Batch, Request, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (

@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from understudy.journal.checksums import digest_of
 from understudy.journal.memory import MemoryStore
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
+from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalBusyError, JournalCorruptError
 from understudy_protocols.journal import Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus

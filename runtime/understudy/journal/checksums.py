@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from struct import Struct
 from typing import Final
 from zlib import crc32
 
@@ -12,14 +12,12 @@ SUM_BYTES: Final = 4
 """How many bytes the sum of a record takes, behind it."""
 
 
-def digest_of(content: bytes) -> bytes:
-    """Return what a large value is called by."""
-    return blake2b(content, digest_size=16).digest()
-
-
 def sealed(row: int, number: int, content: bytes) -> bytes:
     """Return a record with its sum."""
-    return content + crc32(content, _start(row, number)).to_bytes(SUM_BYTES, "little")
+    # Odd factors: one bit changed in a key of up to 32 bits is another start of the
+    # sum, so that a record that has moved to another key is damaged as well.
+    start = (row * 0x9E3779B1 + number * 0x85EBCA6B) & 0xFFFFFFFF
+    return content + _pack(crc32(content, start))
 
 
 def unsealed(row: int, number: int, stored: bytes) -> bytes | None:
@@ -39,7 +37,4 @@ def request_checksum(run_id: str, what: str, body: bytes) -> int:
     return crc32(repr((run_id, what, body)).encode())
 
 
-def _start(row: int, number: int) -> int:
-    # Odd factors: one bit changed in a key of up to 32 bits is another start, so
-    # that a record is damaged as well if it has moved to another key.
-    return (row * 0x9E3779B1 + number * 0x85EBCA6B) & 0xFFFFFFFF
+_pack: Final = Struct("<I").pack

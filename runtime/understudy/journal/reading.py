@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from understudy.journal.checksums import (
-    digest_of,
     request_checksum,
     run_checksum,
     unsealed,
 )
 from understudy.journal.connection import Column, Connection
 from understudy.journal.schema import UNFINISHED
+from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalCorruptError
 from understudy_protocols.journal import Request, StoredRun
 from understudy_protocols.outcomes import RunStatus
@@ -59,39 +59,33 @@ def runs_page(
     ]
 
 
-def stored_run(found: Sequence[object]) -> StoredRun:
+def stored_run(found: Sequence[Any]) -> StoredRun:
     """Return a run from its row.
 
     Raises:
       JournalCorruptError: it is damaged.
     """
-    match found:
-        case [
-            int(row),
-            str(run_id),
-            str(workflow),
-            int(shape),
-            str(status),
-            int(created_at),
-            int(changed_at),
-            int(recoveries),
-            int(checksum),
-        ] if status in _STATUSES:
-            run = StoredRun(
-                row,
-                run_id,
-                workflow,
-                shape,
-                _STATUSES[status],
-                created_at,
-                changed_at,
-                recoveries,
-            )
-            if run_checksum(run) == checksum:
-                return run
-        case _:
-            pass
-    raise JournalCorruptError(f"the run in row {found[0]!r} is damaged")
+    row, run_id, workflow, shape, status, created_at, changed_at, recoveries, said = (
+        found
+    )
+    run = StoredRun(
+        row,
+        run_id,
+        workflow,
+        shape,
+        _STATUSES.get(status, RunStatus.HELD),
+        created_at,
+        changed_at,
+        recoveries,
+    )
+    # The sum is one over the types as well; it leaves out what changes.
+    if (
+        run_checksum(run) == said
+        and status in _STATUSES
+        and type(changed_at) is type(recoveries) is int
+    ):
+        return run
+    raise JournalCorruptError(f"the run in row {row!r} is damaged")
 
 
 def records_of(connection: Connection, row: int) -> list[bytes]:

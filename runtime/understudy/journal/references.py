@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from understudy.journal.values import BLOB
 from understudy_protocols.errors import CodecError
 
 Plain: TypeAlias = (
@@ -14,8 +15,7 @@ Plain: TypeAlias = (
 )
 """What MessagePack is decoded to."""
 
-_BLOB: Final = "$blob"
-_IN_BYTES: Final = _BLOB.encode()
+_IN_BYTES: Final = BLOB.encode()
 _decode: Final = msgspec.msgpack.Decoder().decode
 
 

@@ -14,11 +14,12 @@ from typing import Final
 import msgspec
 
 from understudy.journal import reading
-from understudy.journal.checksums import digest_of, unsealed
+from understudy.journal.checksums import unsealed
 from understudy.journal.connection import snapshot
 from understudy.journal.reader import open_to_read
 from understudy.journal.references import references
 from understudy.journal.troubles import journal_error, told
+from understudy.journal.values import digest_of
 from understudy.journal.wal import read_log
 from understudy_protocols.errors import CodecError, JournalCorruptError
 from understudy_protocols.outcomes import RunStatus

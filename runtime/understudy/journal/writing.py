@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from understudy.journal.checksums import (
-    digest_of,
     request_checksum,
     run_checksum,
     sealed,
 )
 from understudy.journal.connection import Connection, transaction
 from understudy.journal.schema import UNFINISHED
+from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalCorruptError, JournalStaleError
 from understudy_protocols.journal import Batch
 
