@@ -1,0 +1,146 @@
+"""What a journal in a file costs, and where and how it may be used."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from journal_probe import NOW, accepts, adds, keeps, opened, some_runs
+
+from understudy.journal.reader import SqliteReader
+from understudy.journal.sqlite import SqliteStore
+from understudy.journal.values import digest_of
+from understudy.journal.verifying import verify
+from understudy_protocols.errors import JournalError
+from understudy_protocols.journal import Batch, StoredRun
+from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.records import Finished, encode_record
+
+
+def test_all_connections_sync_every_commit_and_share_a_log(tmp_path: Path) -> None:
+    with opened(tmp_path / "runs.db") as store:
+        for one in (store._taken().writer, store._taken().reader):
+            found = [
+                one.execute(f"PRAGMA {name}").fetchall()[0][0]
+                for name in ("journal_mode", "synchronous", "page_size", "fullfsync")
+            ]
+            assert found == ["wal", 2, 4096, 1]
+
+
+@pytest.mark.parametrize("status", RunStatus)
+def test_every_status_that_is_not_terminal_is_unfinished(
+    status: RunStatus, tmp_path: Path
+) -> None:
+    with opened(tmp_path / "runs.db") as store:
+        batch = Batch()
+        batch.runs.append(StoredRun(1, "a", "w", 0, status, NOW, NOW))
+        store.write(batch)
+        assert [run.status for run in store.unfinished()] == [status] * (
+            not status.terminal
+        )
+        plan = (
+            store._taken()
+            .reader.execute(
+                "EXPLAIN QUERY PLAN SELECT row FROM runs WHERE row > 0 AND status IN"
+                " ('queued', 'running', 'waiting', 'paused', 'held') ORDER BY row"
+            )
+            .fetchall()
+        )
+        assert "unfinished" in plan[0][3]
+
+
+@pytest.mark.parametrize("runs", [1, 50])
+def test_a_record_costs_little_also_where_runs_take_turns(
+    runs: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.db"
+    content = encode_record(Finished(3, "", 1_000_000, 1_000, 5, 1, None, [9, 9]))
+    steps = 3000 // runs
+    with opened(path) as store:
+        batch = Batch()
+        for row in range(1000, 1000 + runs):
+            accepts(batch, row)
+        store.write(batch)
+        store._taken().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = path.stat().st_size
+        for number in range(1, steps + 1):
+            batch = Batch()
+            batch.records = [(row, number, content) for row in range(1000, 1000 + runs)]
+            store.write(batch)
+    each = (path.stat().st_size - before) / (runs * steps)
+    assert each - len(content) <= 32
+    assert each <= 90
+
+
+def test_a_journal_may_have_any_name(tmp_path: Path) -> None:
+    for name in ("a b.db", "?x=1", "50%20#.db", "läufe", "'", '"', "a;b", "x&mode=ro"):
+        path = tmp_path / name
+        with opened(path) as store:
+            some_runs(store, 1)
+        assert path.is_file()
+        with SqliteReader(str(path)) as reader:
+            assert reader.find("run-1") is not None
+    assert len(list(tmp_path.glob("*.lock"))) == 8
+
+
+def test_a_large_value_and_many_runs_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.journal.reading._PAGE", 7)
+    with opened(tmp_path / "runs.db") as store:
+        batch = Batch()
+        for row in range(1, 31):
+            accepts(batch, row)
+        kept = keeps(batch, "z" * 3_000_000)
+        adds(batch, 30, 1, Finished(0, "", 1, 1, kept))
+        store.write(batch)
+        assert [run.row for run in store.unfinished()] == list(range(1, 31))
+        assert store.blob(kept["$blob"]) == msgspec.msgpack.encode("z" * 3_000_000)
+
+
+def test_all_threads_read_while_one_writes(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    failed: list[Exception] = []
+    writing = threading.Event()
+    writing.set()
+
+    def look(store: SqliteStore | SqliteReader) -> None:
+        seen = 0
+        try:
+            while writing.is_set():
+                found = 0
+                while store.find(f"run-{found + 1}") is not None:
+                    found += 1
+                    assert store.records(found)
+                assert found >= seen, "what was there has gone"
+                seen = found
+                store.requests()
+        except (JournalError, AssertionError) as error:
+            failed.append(error)
+
+    with opened(path) as store, SqliteReader(path) as reader:
+        threads = [
+            threading.Thread(target=look, args=(one,))
+            for one in (store, store, reader, reader)
+        ]
+        for thread in threads:
+            thread.start()
+        some_runs(store, 12)
+        for number in range(5):
+            assert store.fingerprint_id(b"%d" % number) == number + 1
+        writing.clear()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert verify(path).runs == 12
+
+
+def test_a_value_that_is_there_already_stays(tmp_path: Path) -> None:
+    with opened(tmp_path / "runs.db") as store:
+        for content in (b"first", b"second"):
+            batch = Batch()
+            batch.blobs[digest_of(b"first")] = content
+            store.write(batch)
+        assert store.blob(digest_of(b"first")) == b"first"
