@@ -76,12 +76,12 @@ def test_a_sound_journal_has_no_problems_whether_or_not_it_is_open(path: Path) -
         (
             "UPDATE records SET run = 4, number = 6 WHERE run = 2 AND number = 5",
             "row 4, record 6",
-            "it is damaged",
+            "record 6 of the run in row 4 is damaged",
         ),
         (
             "UPDATE records SET content = X'00' WHERE run = 2 AND number = 1",
             "row 2, record 1",
-            "it is damaged",
+            "record 1 of the run in row 2 is damaged",
         ),
         (
             _replaced(2, 1, b"xyz"),
@@ -122,6 +122,11 @@ def test_a_sound_journal_has_no_problems_whether_or_not_it_is_open(path: Path) -
             "UPDATE blobs SET content = X'00' WHERE rowid = 2",
             "row 2, record 2",
             "is damaged",
+        ),
+        (
+            "INSERT INTO requests VALUES (1, 'run-1', 'cancel', X'00', 5, NULL)",
+            "the requests",
+            "the request 1 is damaged",
         ),
         (
             "INSERT INTO blobs VALUES (X'0102', X'03')",
@@ -208,6 +213,13 @@ def test_prune_deletes_what_ended_before_and_the_values_that_only_it_had(
         assert reader.find("run-1") is None
 
 
+def test_no_value_is_deleted_while_a_record_is_damaged(path: Path) -> None:
+    by_hand(path, "UPDATE records SET content = X'00' WHERE run = 2 AND number = 2")
+    with pytest.raises(JournalCorruptError, match="record 2 of the run in row 2 is"):
+        prune(path, 0)
+    assert len(digests_in(path)) == 6
+
+
 def test_the_row_of_a_deleted_run_is_not_given_again(path: Path) -> None:
     with opened(path) as store:
         batch = Batch()
@@ -254,7 +266,7 @@ def test_a_value_that_is_written_again_meanwhile_is_not_deleted(
         look = pruning._wanted
         looks: list[int] = []
 
-        def looking(stored: Iterable[tuple[bytes]]) -> set[bytes]:
+        def looking(stored: Iterable[tuple[int, int, object]]) -> set[bytes]:
             # Between the look at all records and the deletion three runs come to refer
             # to a value each: one that was there, and two that were not.
             looks.append(1)
@@ -320,6 +332,17 @@ def test_a_line_of_an_export_is_a_run_with_its_records_and_their_values(
         "record": "Accepted",
         **msgspec.structs.asdict(Accepted("question 1", NOW + 1)),
     }
+
+
+def test_a_run_that_is_deleted_during_an_export_is_left_out(path: Path) -> None:
+    with SqliteReader(path) as reader:
+        runs = list(reader.runs())
+        assert prune(path, NOW + 4).runs == 2
+        lines = list(export_lines(reader, runs))
+        assert [json.loads(line)["row"] for line in lines] == [2, 4, 5, 6]
+        by_hand(path, "DELETE FROM records WHERE run = 5 AND number = 1")
+        with pytest.raises(JournalCorruptError):
+            list(export_lines(reader, runs))
 
 
 @pytest.mark.parametrize(

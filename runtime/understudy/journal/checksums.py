@@ -8,8 +8,7 @@ from zlib import crc32
 
 from understudy_protocols.journal import StoredRun
 
-SUM_BYTES: Final = 4
-"""How many bytes the sum of a record takes, behind it."""
+_SUM_BYTES: Final = 4
 
 
 def sealed(row: int, number: int, content: bytes) -> bytes:
@@ -22,7 +21,7 @@ def sealed(row: int, number: int, content: bytes) -> bytes:
 
 def unsealed(row: int, number: int, stored: bytes) -> bytes | None:
     """Return the record in what `sealed` gave, or None if it is damaged."""
-    content = stored[:-SUM_BYTES]
+    content = stored[:-_SUM_BYTES]
     return content if sealed(row, number, content) == stored else None
 
 

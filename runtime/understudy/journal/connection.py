@@ -50,10 +50,15 @@ SAFETY: Final = (
 
 PAGE_BYTES: Final = 4096
 
+LOG_BYTES: Final = 64 * 1024 * 1024
+"""To this the log is cut when it begins anew; a long look at the journal lets it
+grow, and it is read through after a crash."""
+
 # A cell whose size cannot be is reported, not read over the edge of its page; and
 # what stands in the schema of a file cannot call functions.
 _CARE: Final = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
+    f"PRAGMA journal_size_limit = {LOG_BYTES}",
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )

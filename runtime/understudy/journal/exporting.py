@@ -8,6 +8,7 @@ import msgspec
 
 from understudy.journal.reader import SqliteReader
 from understudy.journal.references import put_in
+from understudy_protocols.errors import JournalCorruptError
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.records import decode_record
 
@@ -26,7 +27,12 @@ def export_lines(reader: SqliteReader, runs: Iterable[StoredRun]) -> Iterator[by
       CodecError: a record of a kind that is not known here.
     """
     for run in runs:
-        records = [_named(reader, content) for content in reader.records(run.row)]
+        try:
+            records = [_named(reader, content) for content in reader.records(run.row)]
+        except JournalCorruptError:
+            if reader.find(run.run_id) is None:
+                continue  # It was deleted meanwhile.
+            raise
         line = {**msgspec.structs.asdict(run), "records": records}
         yield msgspec.json.encode(line) + b"\n"
 

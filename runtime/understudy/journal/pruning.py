@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from understudy.journal.checksums import SUM_BYTES
+from understudy.journal import reading
 from understudy.journal.connection import connect, snapshot, transaction
 from understudy.journal.opening import check_tables
 from understudy.journal.place import journal_place
@@ -51,7 +51,9 @@ def prune(path: str | os.PathLike[str], ended_before: int) -> Pruned:
       ended_before: microseconds since 1970.
 
     Raises:
-      JournalError: the file cannot be written, or it is no sound journal.
+      JournalError: the file cannot be written, or another release wrote it.
+      JournalCorruptError: a record is damaged, so that it is not known what it
+        refers to; or it is no journal.
     """
     with told(Path(path)):
         place = journal_place(Path(path))
@@ -100,7 +102,7 @@ def _delete_blobs(connection: sqlite3.Connection) -> int:
     """
     with snapshot(connection):
         ended = set(_rows(connection, f"WHERE status NOT IN ({UNFINISHED})"))
-        wanted = _wanted(connection.execute("SELECT content FROM records"))
+        wanted = _wanted(connection.execute(_RECORDS))
         digests = connection.execute("SELECT digest FROM blobs").fetchall()
     spare = {digest for (digest,) in digests} - wanted
     if not spare:
@@ -109,9 +111,7 @@ def _delete_blobs(connection: sqlite3.Connection) -> int:
         for row in _rows(connection):
             if row not in ended:
                 spare -= _wanted(
-                    connection.execute(
-                        "SELECT content FROM records WHERE run = ?", (row,)
-                    )
+                    connection.execute(f"{_RECORDS} WHERE run = ?", (row,))
                 )
         connection.executemany(
             "DELETE FROM blobs WHERE digest = ?", [(digest,) for digest in spare]
@@ -123,8 +123,12 @@ def _rows(connection: sqlite3.Connection, where: str = "") -> list[int]:
     return [row for (row,) in connection.execute(f"SELECT row FROM runs {where}")]
 
 
-def _wanted(stored: Iterable[tuple[bytes]]) -> set[bytes]:
-    found: set[bytes] = set()
-    for (content,) in stored:
-        found |= references(content[:-SUM_BYTES])
-    return found
+def _wanted(found: Iterable[tuple[int, int, object]]) -> set[bytes]:
+    wanted: set[bytes] = set()
+    for row, number, stored in found:
+        # What a damaged record refers to is not known: nothing is deleted.
+        wanted |= references(reading.record(row, number, stored))
+    return wanted
+
+
+_RECORDS: Final = "SELECT run, number, content FROM records"

@@ -22,6 +22,9 @@ RUN: Final = (
     " recoveries, checksum FROM runs"
 )
 """Gives what `stored_run` takes."""
+REQUEST: Final = "SELECT id, run_id, what, body, checksum FROM requests"
+"""Gives what `request` takes."""
+
 _PAGE: Final = 1000
 """Runs read at once: a cursor left open would keep the journal's log growing."""
 
@@ -65,26 +68,15 @@ def stored_run(found: Sequence[Any]) -> StoredRun:
     Raises:
       JournalCorruptError: it is damaged.
     """
-    row, run_id, workflow, shape, status, created_at, changed_at, recoveries, said = (
-        found
-    )
-    run = StoredRun(
-        row,
-        run_id,
-        workflow,
-        shape,
-        _STATUSES.get(status, RunStatus.HELD),
-        created_at,
-        changed_at,
-        recoveries,
-    )
-    # The sum is one over the types as well; it leaves out what changes.
-    if (
-        run_checksum(run) == said
-        and status in _STATUSES
-        and type(changed_at) is type(recoveries) is int
-    ):
-        return run
+    row, run_id, workflow, shape, status, created, changed, recoveries, said = found
+    known = _STATUSES.get(status)
+    # The sum tells types apart as well, but leaves out what changes.
+    if known is not None and type(changed) is type(recoveries) is int:
+        run = StoredRun(
+            row, run_id, workflow, shape, known, created, changed, recoveries
+        )
+        if run_checksum(run) == said:
+            return run
     raise JournalCorruptError(f"the run in row {row!r} is damaged")
 
 
@@ -102,15 +94,22 @@ def records_of(connection: Connection, row: int) -> list[bytes]:
             raise JournalCorruptError(
                 f"record {len(contents)} of the run in row {row} is missing"
             )
-        content = unsealed(row, number, stored) if isinstance(stored, bytes) else None
-        if content is None:
-            raise JournalCorruptError(
-                f"record {number} of the run in row {row} is damaged"
-            )
-        contents.append(content)
+        contents.append(record(row, number, stored))
     if not contents and not _has_run(connection, row):
         raise JournalCorruptError(f"there is no run in row {row}")
     return contents
+
+
+def record(row: int, number: int, stored: object) -> bytes:
+    """Return a record from what is stored of it.
+
+    Raises:
+      JournalCorruptError: it is damaged.
+    """
+    content = unsealed(row, number, stored) if isinstance(stored, bytes) else None
+    if content is None:
+        raise JournalCorruptError(f"record {number} of the run in row {row} is damaged")
+    return content
 
 
 def blob_of(connection: Connection, digest: bytes) -> bytes:
@@ -146,15 +145,19 @@ def shape_of(connection: Connection, number: int) -> bytes:
 def waiting_requests(connection: Connection) -> list[Request]:
     """Return the requests that nobody has dealt with, in order."""
     return [
-        _request(found)
+        request(found)
         for found in connection.execute(
-            "SELECT id, run_id, what, body, checksum FROM requests"
-            " WHERE outcome IS NULL ORDER BY id"
+            f"{REQUEST} WHERE outcome IS NULL ORDER BY id"
         ).fetchall()
     ]
 
 
-def _request(found: Sequence[object]) -> Request:
+def request(found: Sequence[object]) -> Request:
+    """Return a request from its row.
+
+    Raises:
+      JournalCorruptError: it is damaged.
+    """
     match found:
         case [int(number), str(run_id), str(what), bytes(body), int(checksum)] if (
             request_checksum(run_id, what, body) == checksum

@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from understudy.journal import reading
-from understudy.journal.checksums import unsealed
 from understudy.journal.connection import snapshot
 from understudy.journal.reader import open_to_read
 from understudy.journal.references import references
@@ -77,6 +76,7 @@ def verify(path: str | os.PathLike[str]) -> Verified:
                 check.runs,
                 check.records,
                 check.blobs,
+                check.requests,
             ):
                 check.carry_out(part)
             return check.result()
@@ -180,11 +180,8 @@ class _Check:
 
     def _record(self, row: int, number: int, stored: object) -> Record | None:
         where = f"row {row}, record {number}"
-        content = unsealed(row, number, stored) if isinstance(stored, bytes) else None
-        if content is None:
-            self._problem(where, "it is damaged")
-            return None
         try:
+            content = reading.record(row, number, stored)
             for digest in references(content) - self._wanted:
                 self._wanted.add(digest)
                 reading.blob_of(self._connection, digest)
@@ -203,6 +200,14 @@ class _Check:
                 self._spare += 1
                 if digest_of(content) != digest:
                     self._problem("the values", f"the value {digest.hex()} is damaged")
+
+    def requests(self) -> None:
+        """Look at what was asked of the owner."""
+        for found in self._connection.execute(reading.REQUEST):
+            try:
+                reading.request(found)
+            except JournalCorruptError as error:
+                self._problem("the requests", str(error))
 
     def _problem(self, where: str, detail: str) -> None:
         self._problems.append(Problem(where, detail))
