@@ -9,6 +9,7 @@ from benchmarks.actor_endurance import ENDURANCE
 from benchmarks.actor_footprint import FOOTPRINT
 from benchmarks.actor_messages import ASK_ROW, BURST_ROW, HOP_ROW
 from benchmarks.chain import CHAIN, CHAIN_50
+from benchmarks.durable import DURABLE_ROWS
 from benchmarks.failures import RESTART_ROW, RETRY_ROW
 from benchmarks.fan_out import FAN_OUT
 from benchmarks.footprint import MEMORY
@@ -47,5 +48,6 @@ ROWS: Final = {
         *REQUEST_ROWS,
         STREAM_ROW,
         MODEL_MEMORY,
+        *DURABLE_ROWS,
     )
 }

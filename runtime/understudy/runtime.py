@@ -34,6 +34,7 @@ from understudy.handle import RunHandle
 from understudy.journal.recorder import Durability
 from understudy.many import ManyRuns
 from understudy.result import RunResult
+from understudy.runs import Runs
 from understudy.watching import Audience, EventStream, RunStream
 from understudy.workflows.check import check
 from understudy.workflows.nodes import AnyWorkflow, Workflow
@@ -77,7 +78,7 @@ MAX_WAITING = 10_000
 _LOG = logging.getLogger("understudy.runtime")
 
 
-class Runtime(Generic[D]):
+class Runtime(Runs, Generic[D]):
     """Workflows, hosted; an async context manager.
 
     Leaving the block cleanly shuts the door, waits until the runs that were
@@ -334,87 +335,7 @@ class Runtime(Generic[D]):
         """
         return EventStream(self._audience, run_id)
 
-    # --- runs under way ------------------------------------------------------
-
-    def get(self, run_id: str) -> RunHandle[object]:
-        """Return a run that is not over.
-
-        Raises:
-          SetupError: there is none of that id.
-        """
-        return RunHandle(self._desk.live(run_id), self._cancel)
-
-    def list(self, status: RunStatus | None = None) -> tuple[RunHandle[object], ...]:
-        """Return the runs that are not over, or those of one status."""
-        return tuple(
-            RunHandle(run, self._cancel)
-            for run in self._door.unfinished()
-            if status is None or run.status is status
-        )
-
-    def cancel(self, run_id: str) -> None:
-        """Cancel a run that is not over.
-
-        Raises:
-          SetupError: there is none of that id.
-        """
-        self._desk.cancel(run_id)
-
-    def resume(self, run_id: str) -> RunHandle[object]:
-        """Let a run of the journal go on that was left for later.
-
-        Raises:
-          SetupError: there is none of that id, or it is over.
-          RunHeldError: it is held; `retry` lets it go on.
-        """
-        self._desk.resume(run_id)
-        return self.get(run_id)
-
-    def retry(self, run_id: str) -> RunHandle[object]:
-        """Let a held run go on, or begin again where one has failed.
-
-        The second is a new run, which has what the old one had done before it failed.
-        What a held run was held for may then happen twice.
-
-        Raises:
-          SetupError: there is none of that id in the journal, it is under way, or
-            it has completed.
-        """
-        return self.get(self._desk.retry(run_id))
-
-    def fork(
-        self,
-        run_id: str,
-        from_step: str,
-        *,
-        changes: Mapping[str, object] | None = None,
-        new_id: str | None = None,
-    ) -> RunHandle[object]:
-        """Begin a new run that has what another one had done before a step.
-
-        Args:
-          run_id: the other one; under way or over, in the journal.
-          from_step: the path of the first step that is run again, or its name.
-          changes: other values for steps before it, by path or name.
-          new_id: of the new run; drawn if not given.
-
-        Raises:
-          SetupError: there is no such run or step, or the id is taken.
-        """
-        return self.get(self._desk.fork(run_id, from_step, changes or {}, new_id))
-
-    def answer(self, run_id: str, pause: str, value: object) -> None:
-        """Answer an open pause; the first answer wins.
-
-        Args:
-          pause: its name, its path, or its key among `RunHandle.pauses`.
-          value: must have the type that the pause declares.
-
-        Raises:
-          SetupError: there is no such run or open pause.
-          InputError: the value has another type.
-        """
-        self._desk.answer(run_id, pause, value)
+    # --- what it knows --------------------------------------------------------
 
     def tree(self) -> TreeSnapshot:
         """Return the supervision tree as it is at this moment."""
@@ -581,9 +502,6 @@ class Runtime(Generic[D]):
             self._door.leave(run)
         run.settle()
         self._calm.set()
-
-    def _cancel(self, run: Run) -> None:
-        self._desk.end(run)
 
     def _leave(self, run: Run) -> None:
         """Cancel a run at the end; with a journal, let it go on in the next runtime."""
