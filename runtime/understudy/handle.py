@@ -31,8 +31,11 @@ class RunHandle(Generic[Out_co]):
 
     @property
     def status(self) -> RunStatus:
-        """Where the run stands."""
-        return self._run.status
+        """Where the run stands; over only when that is safe, if it is written down."""
+        run = self._run
+        if run.status.terminal and run.journal is not None and not run.on_end.is_set():
+            return RunStatus.RUNNING
+        return run.status
 
     @property
     def pauses(self) -> tuple[str, ...]:
@@ -65,9 +68,9 @@ class RunHandle(Generic[Out_co]):
         Cancellation: the run goes on.
         """
         await trio.lowlevel.checkpoint()
-        while not self._run.on_end.is_set() and self._run.status is not until:
+        while not self._run.on_end.is_set() and self.status is not until:
             await self._run.changed()
-        return self._run.status
+        return self.status
 
     def cancel(self) -> None:
         """Cancel the run, unless it is over; `result` says when it is."""

@@ -31,6 +31,7 @@ from understudy_protocols.errors import (
     JournalWriteError,
     RunHeldError,
     RunSuspendedError,
+    RuntimeFailed,
 )
 from understudy_protocols.journal import Batch
 from understudy_protocols.records import (
@@ -507,3 +508,30 @@ def test_a_held_run_that_is_let_go_may_die_as_often_again() -> None:
 
     assert live(workflow, film, retry).value == "a"  # type: ignore[attr-defined]
     assert film.images[-1][1]._runs[1].recoveries == 0
+
+
+class Broken(MemoryStore):
+    """A store that cannot write from some moment on."""
+
+    def write(self, batch: Batch) -> None:
+        if trio.current_time() >= 1.0:
+            raise JournalWriteError("the disk is full")
+        super().write(batch)
+
+
+def test_a_runtime_that_cannot_write_for_a_minute_fails_and_its_runs_are_kept() -> None:
+    notes: list[str] = []
+    workflow = sequence(*[noting(name, notes, takes=2.0) for name in "ab"])
+    store = Broken()
+
+    async def body(runtime: Runtime[object]) -> None:
+        await runtime.submit(workflow, "input", run_id=RUN)
+        try:
+            await trio.sleep_forever()
+        finally:
+            assert trio.current_time() >= 61
+
+    with pytest.raises(RuntimeFailed, match="the disk is full"):
+        live(workflow, store, body)
+    assert [note[0] for note in notes] == ["a"]
+    assert live(workflow, store.copy(), ends(workflow)).value == "b"  # type: ignore[attr-defined]

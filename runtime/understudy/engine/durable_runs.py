@@ -260,7 +260,7 @@ class DurableRuns:
             raise SetupError(f"there is a run {run_id!r}; give the fork another id")
         records = forked(
             [decode_record(one) for one in self.store.records(source.row)],
-            self._paths,
+            self._path,
             from_step,
             changes,
             self._stored,
@@ -357,10 +357,7 @@ class DurableRuns:
             return
         run.replay = None
         if run.status.terminal:
-            run.lingering += 1
-            journal.ended(
-                run.status, run.finished, run.failure, lambda: flow.let_go(run)
-            )
+            flow.write_end(run)
             return
         journal.status(RunStatus.RUNNING)
         run.become(RunStatus.RUNNING)
@@ -373,7 +370,7 @@ class DurableRuns:
         assert run.journal is not None, "its cell was made with one"
         replay = Replay(
             records,
-            self._paths,
+            self._path,
             run.journal.created,
             self.store.blob,
             run.remember,
@@ -410,6 +407,12 @@ class DurableRuns:
             ends = [one.usage for one in entry.attempts]
             used += [usage for usage in (entry.usage, *ends) if usage is not None]
         run.budget.spent_before(sum(used, NO_USAGE))
+
+    def _path(self, number: int) -> str:
+        """Return the path of a node, also of one that is no more."""
+        if number not in self._paths:
+            self._paths[number] = self.store.fingerprint(number).decode()
+        return self._paths[number]
 
     def _stored(self, value: object) -> object:
         return stored(value, self.recorder.batch.blobs.setdefault)

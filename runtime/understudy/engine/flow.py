@@ -210,12 +210,24 @@ class Flow:
             self.call_off(run)
         if run.journal is not None and run.replay is None:
             # Nobody is to see the end before it is safe.
-            run.lingering += 1
-            run.journal.ended(status, run.finished, failure, lambda: self.let_go(run))
-        if self.observers:
+            self.write_end(run)
+        elif self.observers:
             self.tell("ended", run, detail=status.value, failure=failure)
         if run.lingering == 0 and run.replay is None:
             self.on_settled(run)
+
+    def write_end(self, run: Run) -> None:
+        """Let others know that a run is over when that is safe."""
+        journal = run.journal
+        assert journal is not None, "without one there is nothing to wait for"
+        run.lingering += 1
+
+        def safe() -> None:
+            if self.observers:
+                self.tell("ended", run, detail=run.status.value, failure=run.failure)
+            self.let_go(run)
+
+        journal.ended(run.status, run.finished, run.failure, safe)
 
     def suspend(self, run: Run, why: RunSuspendedError, status: RunStatus) -> None:
         """Let go of a run as it is: its journal has it, and it goes on later."""

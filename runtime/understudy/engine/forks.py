@@ -21,7 +21,7 @@ from understudy_protocols.records import (
 
 def forked(
     records: Sequence[Record],
-    paths: Mapping[int, str],
+    path_of: Callable[[int], str],
     from_step: str | None,
     changes: Mapping[str, object],
     written: Callable[[object], object],
@@ -29,7 +29,7 @@ def forked(
     """Return what a fork begins with, its acceptance included.
 
     Args:
-      paths: of nodes, by number.
+      path_of: gives the path of a node by its number.
       from_step: the path of the step that is run again, or its name if there is one
         of it; None for what made the run fail.
       changes: other values of steps before, by path or name.
@@ -44,7 +44,7 @@ def forked(
         if isinstance(record, Accepted):
             kept.append(record)
             continue
-        path = paths.get(record.node, "")
+        path = path_of(record.node)
         if from_step is None:
             if isinstance(record, Failed):
                 break
@@ -54,9 +54,9 @@ def forked(
         kept.append(record)
     if not found:
         raise SetupError(
-            f"the run has no record of a step {from_step!r}; it has: {_steps(kept, paths)}"
+            f"the run has no record of a step {from_step!r}; it has: {_steps(kept, path_of)}"
         )
-    return _changed(kept, paths, changes, written)
+    return _changed(kept, path_of, changes, written)
 
 
 def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
@@ -68,7 +68,7 @@ def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
 
 def _changed(
     records: list[Record],
-    paths: Mapping[int, str],
+    path_of: Callable[[int], str],
     changes: Mapping[str, object],
     written: Callable[[object], object],
 ) -> list[Record]:
@@ -76,12 +76,12 @@ def _changed(
         places = [
             place
             for place, record in enumerate(records)
-            if isinstance(record, Finished) and _is(paths.get(record.node, ""), name)
+            if isinstance(record, Finished) and _is(path_of(record.node), name)
         ]
         if not places:
             raise SetupError(
                 f"{name!r} is not among the steps that the fork takes over; these "
-                f"are: {_steps(records, paths)}"
+                f"are: {_steps(records, path_of)}"
             )
         for place in places:
             records[place] = msgspec.structs.replace(
@@ -95,6 +95,6 @@ def _is(path: str, name: str) -> bool:
     return path == name or path.startswith(f"{name}/") or path.endswith(f"/{name}")
 
 
-def _steps(records: Sequence[Record], paths: Mapping[int, str]) -> str:
-    there = (paths.get(one.node, "") for one in records if isinstance(one, Finished))
+def _steps(records: Sequence[Record], path_of: Callable[[int], str]) -> str:
+    there = (path_of(one.node) for one in records if isinstance(one, Finished))
     return ", ".join(dict.fromkeys(there)) or "none"

@@ -9,7 +9,7 @@ answer is what was under way, and goes on for real.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from understudy.engine.places import Place, StepEntry
@@ -65,7 +65,7 @@ class Replay:
 
     Args:
       records: all after the first.
-      paths: of nodes, by number.
+      path_of: gives the path of a node by its number.
       created: when the run was accepted, as if it had run all the time; seconds on
         the runtime's clock.
       fetch: gives the content of a large value by its digest.
@@ -82,7 +82,7 @@ class Replay:
     def __init__(
         self,
         records: Sequence[Record],
-        paths: Mapping[int, str],
+        path_of: Callable[[int], str],
         created: float,
         fetch: Callable[[bytes], bytes],
         on_called: Callable[[str, str, FunctionOutcome], None],
@@ -93,7 +93,7 @@ class Replay:
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
         self.used: dict[tuple[str, str], Usage] = {}
         self._records = records
-        self._paths = paths
+        self._path_of = path_of
         self._created = created
         self._fetch = fetch
         self._arrived: dict[tuple[str, str], Arrival] = {}
@@ -129,7 +129,7 @@ class Replay:
                 arrival.go(self)
 
     def _follow(self, number: int, record: Placed) -> None:
-        path = self._paths.get(record.node, f"node {record.node}")
+        path = self._path_of(record.node)
         key = (path, record.position)
         arrival = self._arrived.get(key)
         if arrival is None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import trio
 
-from understudy_protocols.errors import JournalStaleError, JournalWriteError
+from understudy_protocols.errors import JournalError, JournalWriteError
 from understudy_protocols.journal import Batch
 from understudy_protocols.supervision import Life
 
@@ -54,6 +54,7 @@ class Recorder:
         self._parked: trio.lowlevel.Task | None = None
         self._closing = False
         self._under_way: Batch | None = None
+        self._fatal: JournalError | None = None
 
     def follow(self, call: Callable[[], None]) -> None:
         """Make *call* when all that was handed over so far is safe."""
@@ -77,9 +78,11 @@ class Recorder:
         """Write until asked to stop; what was handed over until then is written.
 
         Raises:
-          JournalStaleError: another process has taken the journal over.
-          JournalWriteError: it could not be written for a minute.
+          JournalError: it cannot be written, or could not be for a minute; or another
+            process has taken it over.
         """
+        if self._fatal is not None:
+            raise self._fatal  # another life would not help
         life.on_stop(self._stop)
         life.ready()
         while True:
@@ -124,12 +127,13 @@ class Recorder:
                 now = trio.current_time()
                 deadline = min(deadline, now + GIVE_UP)
                 if now >= deadline:
+                    self._fatal = error
                     raise
                 if self.trouble is None:
                     _LOG.error("%s; runs wait until it can be written", error)
                 self.trouble = str(error)
-            except JournalStaleError as error:
-                self.trouble = str(error)
+            except JournalError as error:
+                self.trouble, self._fatal = str(error), error
                 raise
             else:
                 self.trouble = None

@@ -1,0 +1,86 @@
+"""A journal in a file, under a real clock: found again, taken over, out of reach."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import trio
+from images import RUN
+
+from understudy import Context, RunStatus, Runtime, pause, sequence, step
+from understudy.journal.reader import SqliteReader
+from understudy.workflows.nodes import Workflow
+from understudy_protocols.errors import JournalBusyError, RuntimeFailed
+
+Flow = Workflow[object, object, object]
+
+
+@step(output=int)
+async def one(context: Context[object]) -> int:
+    """Give one."""
+    return 1
+
+
+def test_a_run_goes_on_in_the_next_runtime_that_has_the_file(tmp_path: Path) -> None:
+    workflow: Flow = sequence(one, pause("ask", output=str))
+    path = tmp_path / "runs.db"
+
+    async def begin() -> None:
+        async with Runtime(workflow, journal=path) as runtime:
+            handle = await runtime.submit(workflow, "input", run_id=RUN)
+            await handle.wait(RunStatus.PAUSED)
+
+    async def answer() -> object:
+        async with Runtime(workflow, journal=str(path)) as runtime:
+            handle = runtime.get(RUN)
+            with SqliteReader(path) as reader:
+                reader.ask(RUN, "answer", b'{"pause": "ask", "value": "yes"}')
+            with trio.fail_after(30):
+                return await handle.result()
+
+    trio.run(begin)
+    result = trio.run(answer)
+    assert result.outputs == {"one": 1, "ask": "yes"}  # type: ignore[attr-defined]
+    with SqliteReader(path) as reader:
+        found = reader.find(RUN)
+        assert found is not None
+        assert found.status is RunStatus.COMPLETED
+
+
+def test_a_second_runtime_is_told_who_has_the_journal(tmp_path: Path) -> None:
+    workflow: Flow = one
+
+    async def main() -> None:
+        async with Runtime(workflow, journal=tmp_path / "runs.db"):
+            with pytest.raises(JournalBusyError, match="process"):
+                async with Runtime(workflow, journal=tmp_path / "runs.db"):
+                    pass
+
+    trio.run(main)
+
+
+def test_a_runtime_whose_journal_was_taken_over_writes_nothing_more(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "runs.db"
+    waits = pause("ask", output=str)
+
+    async def main() -> None:
+        async with Runtime(waits, journal=path) as runtime:
+            await runtime.submit(waits, "input", run_id=RUN)
+            with sqlite3.connect(path) as other:
+                other.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
+            other.close()
+            runtime.answer(RUN, "ask", "yes")
+            with trio.fail_after(30):
+                await trio.sleep_forever()
+
+    with pytest.raises(RuntimeFailed, match="journal"):
+        trio.run(main)
+    with SqliteReader(path) as reader:
+        found = reader.find(RUN)
+        assert found is not None
+        assert not found.status.terminal
+        assert len(reader.records(found.row)) == 2
