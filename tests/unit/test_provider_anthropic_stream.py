@@ -272,6 +272,13 @@ def test_usage_may_be_said_with_the_first_event_or_with_the_last(
     assert replied(ANTHROPIC, named_stream(events)).usage == Usage(1, 91, 20, 60)
 
 
+def test_nothing_read_is_nothing_read_whatever_is_left_out_later() -> None:
+    first = {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+    last = {"output_tokens": 3}
+    events: list[Json] = [start(**first), begins(0, EMPTY), stops(usage=last), END]
+    assert replied(ANTHROPIC, named_stream(events)).usage == Usage(1, 0, 3)
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_what_was_thought_may_be_said_with_either(late: bool) -> None:
     details = {"output_tokens_details": {"thinking_tokens": 3}}

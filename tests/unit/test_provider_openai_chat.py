@@ -412,6 +412,14 @@ def test_a_provider_that_broke_off_has_failed(word: str) -> None:
         ),
         (
             {
+                "prompt_tokens": 10,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 9},
+            },
+            Usage(1, 10, 2, 6, 4),
+        ),
+        (
+            {
                 "prompt_tokens": -5,
                 "completion_tokens": 2,
                 "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 7},
