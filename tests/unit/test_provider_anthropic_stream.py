@@ -351,6 +351,23 @@ def test_an_end_without_a_reason_is_one_that_nobody_knows() -> None:
     assert (reply.text, reply.finish) == ("Hello.", Finish.OTHER)
 
 
+def test_a_reason_stays_one_whatever_is_said_of_the_usage_later() -> None:
+    later: Json = {
+        "type": "message_delta",
+        "delta": {"stop_reason": None},
+        "usage": {"output_tokens": 8},
+    }
+    cut = {**stops(), "delta": {"stop_reason": "max_tokens"}}
+    reply = replied(ANTHROPIC, named_stream([*HELLO[:8], cut, later, END]))
+    assert (reply.finish, reply.usage.output_tokens) == (Finish.TRUNCATED, 8)
+
+
+def test_blocks_stand_in_the_order_of_their_numbers() -> None:
+    one, two = ({"type": "text", "text": said} for said in ("one", "two"))
+    events = [start(), begins(1, two), begins(0, one), stops(), END]
+    assert replied(ANTHROPIC, named_stream(events)).text == "onetwo"
+
+
 def test_a_thought_that_is_not_whole_does_not_go_back() -> None:
     events: list[Json] = [
         start(),

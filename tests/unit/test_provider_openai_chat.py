@@ -462,8 +462,7 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
 
 def thought(text: str, name: str) -> ReasoningPart:
     """Return a thought that goes back as the field *name*."""
-    block = {"message": {name: text}, "calls": {}}
-    return ReasoningPart(text, "openai:" + json.dumps(block, separators=(",", ":")))
+    return ReasoningPart(text, f'openai:{{"text":"{name}"}}')
 
 
 @pytest.mark.parametrize(
@@ -505,6 +504,13 @@ def thought(text: str, name: str) -> ReasoningPart:
             (
                 ToolRequestPart("same", "look_up", "{}"),
                 ToolRequestPart("same_1", "look_up", "[]"),
+            ),
+        ),
+        (
+            {"tool_calls": [call(name, "{}") for name in ("a_2", "a", "a", "a_2")]},
+            tuple(
+                ToolRequestPart(name, "look_up", "{}")
+                for name in ("a_2", "a", "a_2_2", "a_2_3")
             ),
         ),
         ({"content": "a", "tool_calls": None, "audio": {"odd": 1}}, (TextPart("a"),)),
