@@ -414,13 +414,32 @@ def test_models_that_all_answer_are_all_right(
         ),
         (
             ["ask", "hi", "--model", "x", "--protocol", "openai"],
-            "$OPENAI_API_KEY is not set; put the key there",
+            (
+                "$OPENAI_API_KEY is not set; put the key there, or name another by "
+                "--key-env"
+            ),
         ),
         (
             ["ask", "hi", "--model", "x", "--protocol", "openai", "--base-url", "host"],
-            "base_url is no address; give one such as https://host/v1",
+            "--base-url is no address; give one such as https://host/v1",
         ),
-        (["ask", "hi", "--model", "x", "--protocol", "opnai"], "Invalid value for"),
+        (
+            [
+                *("ask", "hi", "--model", "x", "--protocol", "openai", "--base-url"),
+                "http://host/v1/chat/completions/",
+            ],
+            (
+                "--base-url ends in /chat/completions, which is added to it; leave that "
+                "out"
+            ),
+        ),
+        (
+            ["ask", "hi", "--model", "x", "--protocol", "opnai"],
+            (
+                "Invalid value for '--protocol': 'opnai' is not one of 'openai', "
+                "'responses', 'anthropic'."
+            ),
+        ),
         (["ask", "hi", "--model", "x", "--timeout", "0"], "Invalid value for"),
         (
             ["ask", "hi", "--model", "first", "--schema", "no.json"],
@@ -430,6 +449,10 @@ def test_models_that_all_answer_are_all_right(
             ["ask", "hi", "--model", "first", "--schema", "understudy.toml"],
             "understudy.toml is no JSON: ",
         ),
+        (
+            ["ask", "hi", "--model", "first", "--schema", "wrong.json"],
+            "wrong.json: output is no JSON schema: $.type: ",
+        ),
         (["models", "check", "--models", "no.toml"], "no.toml: there is no such file"),
     ],
 )
@@ -437,9 +460,35 @@ def test_a_call_that_cannot_be_meant_is_refused_in_one_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    Path("wrong.json").write_text('{"type": "txt"}')
 
     said = command(*words)
 
     assert (said.code, said.out) == (2, "")
     assert said.err.count("\n") == 1
     assert said.err.startswith(f"understudy: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["ask", "hi", "--model", "x"], ", or say with --protocol what to ask"),
+        (["models", "check"], ""),
+    ],
+)
+def test_without_a_file_it_is_said_what_can_be_done(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: list[str],
+    more: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    said = command(*words)
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "understudy: there is no understudy.toml here; describe your models in one, "
+        f"name another by --models FILE{more}\n"
+    )

@@ -45,7 +45,7 @@ MORE = [  # lines after line 4, in the table of `fast`
             ":5: models.fast.colour is not known; there are: protocol, model, base_url, "
             "key_env, key_file, max_tokens, max_tokens_name, price, limits, "
             "capabilities, fallbacks, hedge_after, account, idempotency_header, "
-            "version, extra"
+            "version, anthropic_beta, extra"
         ),
     ),
     (
@@ -168,6 +168,14 @@ MORE = [  # lines after line 4, in the table of `fast`
         'idempotency_header = "a b"',
         ":5: models.fast.idempotency_header is not the name of a header",
     ),
+    (
+        'version = "2023-06-01"',
+        ":5: models.fast.version is of the protocol anthropic alone; leave it out",
+    ),
+    (
+        'anthropic_beta = ["context-1m"]',
+        ":5: models.fast.anthropic_beta is of the protocol anthropic alone; leave it out",
+    ),
     ("extra = [1]", ":5: models.fast.extra is an array; give a table"),
     (
         "extra = { max_completion_tokens = 9 }",
@@ -261,6 +269,22 @@ OTHERWISE = [  # what of the file is replaced, and by what
             "key apart"
         ),
     ),
+    (
+        "8080/v1",
+        "8080/v1/chat/completions",
+        (
+            ":4: models.fast.base_url ends in /chat/completions, which is added to it; "
+            "leave that out"
+        ),
+    ),
+    (
+        '"large-1"',
+        '"large-1"\nbase_url = "https://host/v1/messages/"',
+        (
+            ":9: models.best.base_url ends in /v1/messages, which is added to it; leave "
+            "that out"
+        ),
+    ),
     ("[models.best]", "[model.best]", ":6: model is not known; did you mean models?"),
     ("[models.best]", "[[models.best]]", ":6: models.best is an array; give a table"),
     ("[models.best]", "[models.best", ": this is no TOML: "),
@@ -279,6 +303,16 @@ def test_a_file_that_cannot_be_meant_is_refused_with_its_place(
     told = refusal(tmp_path, GOOD.replace(here, instead))
     assert told.startswith(sentence)
     assert "planted" not in told
+
+
+@pytest.mark.parametrize(
+    "line", ['version = "1\\n2"', 'anthropic_beta = ["context-1m", "a,b"]']
+)
+def test_what_could_not_be_sent_as_a_name_is_refused(tmp_path: Path, line: str) -> None:
+    key = line.partition(" ")[0]
+    assert refusal(tmp_path, f"{GOOD}{line}\n") == (
+        f":9: models.best.{key} has something in it that is no name"
+    )
 
 
 def test_models_that_stand_in_for_each_other_in_a_circle_are_refused(

@@ -240,6 +240,10 @@ def test_a_model_is_made_in_a_program_as_in_a_file() -> None:
         openai_model("a", max_tokens=0)
     with pytest.raises(ConfigError, match="extra has 'n' in it, and budgets"):
         openai_model("a", extra={"n": 3})
+    with pytest.raises(ConfigError, match="that is no name"):
+        anthropic_model("a", version="1\n2")
+    with pytest.raises(ConfigError, match="that is no name"):
+        anthropic_model("a", anthropic_beta=("a b",))
     with pytest.raises(ConfigError, match="idempotency_header is not the name of a"):
         openai_model("a", idempotency_header="a b")
 

@@ -341,6 +341,39 @@ def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) 
     assert leads_to("https://api.example/v1") == [("10.0.0.1", 3128)]
 
 
+def test_a_connection_to_a_proxy_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment(monkeypatch, http_proxy="http://me:pass@proxy.example:3128")
+
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network, address="http://api.example") as to:
+            for _ in range(2):
+                assert b"hello" in await body_of(to)
+        first, second = network.server.seen
+        assert (first.connection, second.connection) == (1, 1)
+        assert first.head.startswith(b"POST http://api.example/v1/ask?version=1 HTTP")
+
+    with_network(Answer(), main)
+
+
+def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment(monkeypatch, https_proxy="http://me:pass@proxy.example:3128")
+
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network, address="https://api.example") as to:
+            with pytest.raises(ModelError, match=r"no connection .*407") as caught:
+                await body_of(to)
+            assert caught.value.usage is not None
+            assert caught.value.usage.calls == 0
+            assert to._pool is not None
+            assert to._pool.connections == []
+        assert network.streams == set()
+
+    refusal = b"HTTP/1.1 407 Who are you?\r\ncontent-length: 0\r\n\r\n"
+    with_network(Answer(garbage=refusal), main)
+
+
 @pytest.mark.parametrize(
     "proxy", [f"ftp://me:{SECRET}@a", f"socks5://me:{SECRET}@a", f"http://{SECRET}:x"]
 )

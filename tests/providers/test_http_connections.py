@@ -245,17 +245,31 @@ def test_a_request_is_not_sent_again_after_a_fresh_connection(end: End) -> None:
     in_memory(main, lambda seen: Answer(cut=0, end=end))
 
 
-def test_an_answer_that_was_there_before_the_request_is_not_its_answer() -> None:
-    twice = attrs.evolve(Answer(), extra=Answer(content=Content(texts=("old",))).wire)
+@pytest.mark.parametrize(
+    "more",
+    [
+        Answer(content=Content(texts=("old",))).wire,
+        Answer().wire[:20],
+        b"\r\n",
+        b"}",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)
+def test_a_connection_over_which_more_has_come_than_the_answer_is_not_used_again(
+    more: bytes,
+) -> None:
+    """The next request would take it for its answer, or have to be sent twice."""
 
     async def main(network: MemoryNetwork) -> None:
         async with client(network) as to:
             for number in range(3):
                 reply = await model(to).complete(request(number))
                 assert reply.text == "hello"
-        assert len(network.streams) == 0
+                assert network.streams == set()
+        sent = [(seen.connection, seen.number) for seen in network.server.seen]
+        assert sent == [(1, 0), (2, 1), (3, 2)]
 
-    in_memory(main, lambda seen: twice)
+    in_memory(main, lambda seen: attrs.evolve(Answer(), extra=more))
 
 
 # --- what becomes of a connection

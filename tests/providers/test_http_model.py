@@ -113,7 +113,8 @@ def test_an_error_in_a_stream_says_what_it_cost_itself() -> None:
     with_network(Answer(content=events(Terminal.ERROR)), main)
 
 
-def test_a_server_that_does_not_stream_is_understood() -> None:
+@pytest.mark.parametrize("media_type", [None, "Application/JSON ; charset=utf-8"])
+def test_a_server_that_does_not_stream_is_understood(media_type: str | None) -> None:
     async def main(network: MemoryNetwork) -> None:
         async with client(network) as to:
             told = [told async for told in model(to).stream(request(0))]
@@ -121,7 +122,7 @@ def test_a_server_that_does_not_stream_is_understood() -> None:
         assert isinstance(last, Finished)
         assert last.reply.text == "hello"
 
-    with_network(Answer(), main)
+    with_network(Answer(media_type=media_type), main)
 
 
 @pytest.mark.parametrize(

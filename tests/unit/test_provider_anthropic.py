@@ -143,6 +143,9 @@ def test_where_and_with_which_headers_it_is_sent() -> None:
     older = ANTHROPIC.encode(ModelRequest("hello"), how, stream=True)
     assert older.headers["anthropic-version"] == OLD
     assert older.headers["accept"] == "text/event-stream"
+    trial = settings(anthropic_beta=("context-1m", "fast-mode"))
+    tried = ANTHROPIC.encode(ModelRequest("hello"), trial, stream=False)
+    assert tried.headers["anthropic-beta"] == "context-1m,fast-mode"
     assert ANTHROPIC.authorization("k") == {"x-api-key": "k"}
     assert ANTHROPIC.name == "anthropic"
 

@@ -272,6 +272,13 @@ def test_usage_may_be_said_with_the_first_event_or_with_the_last(
     assert replied(ANTHROPIC, named_stream(events)).usage == Usage(1, 91, 20, 60)
 
 
+def test_nothing_read_is_nothing_read_whatever_is_left_out_later() -> None:
+    first = {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+    last = {"output_tokens": 3}
+    events: list[Json] = [start(**first), begins(0, EMPTY), stops(usage=last), END]
+    assert replied(ANTHROPIC, named_stream(events)).usage == Usage(1, 0, 3)
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_what_was_thought_may_be_said_with_either(late: bool) -> None:
     details = {"output_tokens_details": {"thinking_tokens": 3}}
@@ -342,6 +349,23 @@ def test_a_stream_that_makes_no_sense_is_malformed(
 def test_an_end_without_a_reason_is_one_that_nobody_knows() -> None:
     reply = replied(ANTHROPIC, named_stream([*HELLO[:8], END]))
     assert (reply.text, reply.finish) == ("Hello.", Finish.OTHER)
+
+
+def test_a_reason_stays_one_whatever_is_said_of_the_usage_later() -> None:
+    later: Json = {
+        "type": "message_delta",
+        "delta": {"stop_reason": None},
+        "usage": {"output_tokens": 8},
+    }
+    cut = {**stops(), "delta": {"stop_reason": "max_tokens"}}
+    reply = replied(ANTHROPIC, named_stream([*HELLO[:8], cut, later, END]))
+    assert (reply.finish, reply.usage.output_tokens) == (Finish.TRUNCATED, 8)
+
+
+def test_blocks_stand_in_the_order_of_their_numbers() -> None:
+    one, two = ({"type": "text", "text": said} for said in ("one", "two"))
+    events = [start(), begins(1, two), begins(0, one), stops(), END]
+    assert replied(ANTHROPIC, named_stream(events)).text == "onetwo"
 
 
 def test_a_thought_that_is_not_whole_does_not_go_back() -> None:

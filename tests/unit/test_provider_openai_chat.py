@@ -412,6 +412,14 @@ def test_a_provider_that_broke_off_has_failed(word: str) -> None:
         ),
         (
             {
+                "prompt_tokens": 10,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 9},
+            },
+            Usage(1, 10, 2, 6, 4),
+        ),
+        (
+            {
                 "prompt_tokens": -5,
                 "completion_tokens": 2,
                 "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 7},
@@ -454,8 +462,7 @@ def test_usage_that_is_not_said_is_within_the_bound_or_all_of_it_if_it_may_have_
 
 def thought(text: str, name: str) -> ReasoningPart:
     """Return a thought that goes back as the field *name*."""
-    block = {"message": {name: text}, "calls": {}}
-    return ReasoningPart(text, "openai:" + json.dumps(block, separators=(",", ":")))
+    return ReasoningPart(text, f'openai:{{"text":"{name}"}}')
 
 
 @pytest.mark.parametrize(
@@ -497,6 +504,13 @@ def thought(text: str, name: str) -> ReasoningPart:
             (
                 ToolRequestPart("same", "look_up", "{}"),
                 ToolRequestPart("same_1", "look_up", "[]"),
+            ),
+        ),
+        (
+            {"tool_calls": [call(name, "{}") for name in ("a_2", "a", "a", "a_2")]},
+            tuple(
+                ToolRequestPart(name, "look_up", "{}")
+                for name in ("a_2", "a", "a_2_2", "a_2_3")
             ),
         ),
         ({"content": "a", "tool_calls": None, "audio": {"odd": 1}}, (TextPart("a"),)),

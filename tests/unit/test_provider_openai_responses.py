@@ -324,7 +324,7 @@ def test_a_refusal_is_one_although_the_answer_is_completed() -> None:
         ({"code": "invalid_prompt"}, Cause.BAD_REQUEST),
         ({"code": "bio_policy"}, Cause.FILTERED),
         ({"code": "vector_store_timeout"}, Cause.TIMEOUT),
-        ({"code": "invalid_image_url"}, Cause.SERVER),
+        ({"code": "invalid_image_url"}, Cause.BAD_REQUEST),
         (None, Cause.SERVER),
     ],
 )

@@ -12,18 +12,23 @@ import typer
 
 from understudy.cli.answers import facts_line, outcome_of, text_of
 from understudy.cli.exits import say
-from understudy.cli.options import ModelsFileOption
+from understudy.cli.options import ModelsFileOption, models_file
 from understudy.cli.printing import Printed
 from understudy.cli.question import Question, put
 from understudy.cli.signals import watched
 from understudy.cli.writing import write_out
-from understudy.config.files import DEFAULT_FILE, is_variable
+from understudy.config.files import is_variable
 from understudy.models.structured import reader_of
 from understudy.providers.secret import Secret
-from understudy.providers.spec import HttpModelSpec, Speech, usual_key
+from understudy.providers.spec import (
+    HttpModelSpec,
+    Speech,
+    problem_of_address,
+    usual_key,
+)
 from understudy.providers.wire import WireSettings
 from understudy_protocols.chat import Model
-from understudy_protocols.errors import SetupError
+from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.retry import RetryConfig
 
 TIMEOUT = 120.0
@@ -139,7 +144,10 @@ def _schema(path: Path) -> Mapping[str, object]:
     if not isinstance(schema, dict):
         raise SetupError(f"{path} is no JSON schema; give an object")
     found = cast("dict[str, object]", schema)
-    reader_of(found)  # it is refused here, before anything is sent
+    try:
+        reader_of(found)  # it is refused here, before anything is sent
+    except ConfigError as error:
+        raise SetupError(f"{path}: {error}") from error
     return found
 
 
@@ -149,7 +157,8 @@ def _schema(path: Path) -> Mapping[str, object]:
 def _from_file(models: str | None, name: str) -> Mapping[str, Model]:
     from understudy.config.models import configured_models
 
-    return configured_models(models or DEFAULT_FILE, name)
+    file = models_file(models, ", or say with --protocol what to ask")
+    return configured_models(file, name)
 
 
 def _described(
@@ -161,8 +170,14 @@ def _described(
             "--key-env is not the name of an environment variable, in capitals, such "
             "as OPENAI_API_KEY"
         )
+    problem = problem_of_address(url, speech)
+    if problem:
+        raise SetupError(f"--base-url {problem}")
     key = usual_key(speech, url) if key_env is None else Secret(env=key_env)
-    key.reveal()  # a key that is missing is said here, before anything is sent
+    try:
+        key.reveal()  # a key that is missing is said here, before anything is sent
+    except ConfigError as error:
+        raise SetupError(f"{error}, or name another by --key-env") from error
     return HttpModelSpec(
         name=model,
         speech=speech,

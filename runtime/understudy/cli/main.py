@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"understudy: {error}")
         return EXIT_MISUSE
     except _UsageError as error:
-        say(f"understudy: {cast('_Told', error).format_message()}")
+        # Of what cannot be converted, pydantic's word for it comes along.
+        told = cast("_Told", error).format_message().replace("Value error, ", "")
+        say(f"understudy: {told}")
         return EXIT_MISUSE
     except (KeyboardInterrupt, typer.Abort):
         say("understudy: interrupted before anything was run")

@@ -10,11 +10,11 @@ import trio
 import typer
 
 from understudy.cli.exits import EXIT_FAILED, say
-from understudy.cli.options import ModelsFileOption
+from understudy.cli.options import ModelsFileOption, models_file
 from understudy.cli.question import Question, put
 from understudy.cli.signals import watched
 from understudy.cli.writing import write_out
-from understudy.config.files import DEFAULT_FILE, Described, described
+from understudy.config.files import Described, described
 from understudy.events import RunEvent
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import Cause
@@ -48,7 +48,7 @@ def check(models: ModelsFileOption = None) -> None:
 
     Exit code: 0 if all answer, 1 if some do not, 2 if the file is wrong.
     """
-    found = described(models or DEFAULT_FILE)
+    found = described(models_file(models))
     checked = watched(partial(_all_checked, found))
     if isinstance(checked, int):
         say("understudy: interrupted")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from understudy.config.files import DEFAULT_FILE
+from understudy_protocols.errors import SetupError
 
 WorkflowArgument = Annotated[
     str,
@@ -41,3 +45,21 @@ DepsOption = Annotated[
         "by default `deps` beside the workflow, if it is there.",
     ),
 ]
+
+
+def models_file(given: str | None, otherwise: str = "") -> str:
+    """Return the file that describes models.
+
+    Args:
+      given: by the caller; None for the usual one.
+      otherwise: what the caller can do without a file, as a clause.
+
+    Raises:
+      SetupError: it is to be the usual one, and that is not there.
+    """
+    if given is None and not Path(DEFAULT_FILE).exists():
+        raise SetupError(
+            f"there is no {DEFAULT_FILE} here; describe your models in one, name "
+            f"another by --models FILE{otherwise}"
+        )
+    return given or DEFAULT_FILE

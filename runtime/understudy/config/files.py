@@ -27,6 +27,7 @@ from understudy.providers.wire import (
     Structured,
     WireSettings,
     bound_in,
+    is_name,
 )
 from understudy_protocols.chat import Price
 from understudy_protocols.errors import ConfigError
@@ -50,6 +51,7 @@ _MODEL_KEYS: Final = (
     "account",
     "idempotency_header",
     "version",
+    "anthropic_beta",
     "extra",
 )
 _THE_KEY_ITSELF: Final = frozenset({"key", "api_key", "apikey", "secret", "token"})
@@ -145,7 +147,7 @@ def _spec(name: str, table: Table, folder: Path) -> HttpModelSpec:
     if speech is None:
         known = ", ".join(one.value for one in Speech)
         raise table.refusal(f"has no protocol; give one of {known}")
-    base_url = _address(table) or speech.base_url
+    base_url = _address(table, speech) or speech.base_url
     return HttpModelSpec(
         name=name,
         speech=speech,
@@ -154,7 +156,8 @@ def _spec(name: str, table: Table, folder: Path) -> HttpModelSpec:
             capabilities=_capabilities(table.table("capabilities")),
             max_tokens=table.count("max_tokens"),
             max_tokens_name=table.text("max_tokens_name") or "",
-            version=table.text("version") or "",
+            version=_version(table, speech),
+            anthropic_beta=_beta(table, speech),
             extra=_extra(table),
         ),
         base_url=base_url,
@@ -168,9 +171,9 @@ def _spec(name: str, table: Table, folder: Path) -> HttpModelSpec:
     )
 
 
-def _address(table: Table) -> str | None:
+def _address(table: Table, speech: Speech) -> str | None:
     url = table.text("base_url")
-    problem = "" if url is None else problem_of_address(url)
+    problem = "" if url is None else problem_of_address(url, speech)
     if problem:
         raise table.refusal(problem, "base_url")
     return url
@@ -196,6 +199,29 @@ def _key(table: Table, folder: Path) -> Secret | None:
 def is_variable(name: str) -> bool:
     """Whether *name* can be that of an environment variable with a key in it."""
     return _VARIABLE.fullmatch(name) is not None
+
+
+def _version(table: Table, speech: Speech) -> str:
+    version = table.text("version")
+    if version is not None:
+        _check_names(table, "version", speech, (version,))
+    return version or ""
+
+
+def _beta(table: Table, speech: Speech) -> tuple[str, ...]:
+    names = table.texts("anthropic_beta")
+    if names:
+        _check_names(table, "anthropic_beta", speech, names)
+    return names
+
+
+def _check_names(
+    table: Table, key: str, speech: Speech, names: tuple[str, ...]
+) -> None:
+    if speech is not Speech.ANTHROPIC:
+        raise table.refusal("is of the protocol anthropic alone; leave it out", key)
+    if not all(map(is_name, names)):
+        raise table.refusal("has something in it that is no name", key)
 
 
 def _header(table: Table) -> str:

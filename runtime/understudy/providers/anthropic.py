@@ -74,6 +74,8 @@ class AnthropicMessages:
             "stream": stream or None,
         }
         headers = {"anthropic-version": version}
+        if settings.anthropic_beta:
+            headers["anthropic-beta"] = ",".join(settings.anthropic_beta)
         return sent("/v1/messages", body, settings, headers)
 
     def decode(

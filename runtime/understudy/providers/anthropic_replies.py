@@ -135,7 +135,7 @@ class AnthropicReader(Reader):
 
     def partial(self) -> ModelReply:
         """Return what has come so far."""
-        parts = [block.shown() for block in self._blocks.values()]
+        parts = [self._blocks[place].shown() for place in sorted(self._blocks)]
         message = self._message or _Message()
         return _reply(message, self._stop, parts, self._used(), Finish.FAILED)
 
@@ -155,7 +155,9 @@ class AnthropicReader(Reader):
                 delta = read(event.delta, _Delta)
                 return self._blocks[event.index].add(delta, marked=marked)
             case "message_delta":
-                self._stop = read(event.delta, _Stop)
+                stop = read(event.delta, _Stop)
+                # There may be several, of which the last may say the usage alone.
+                self._stop = stop if stop.stop_reason else self._stop
                 self._counted = self._count(event.usage)
             case "message_stop":
                 return (Finished(self._whole()),)
@@ -168,7 +170,7 @@ class AnthropicReader(Reader):
     def _whole(self) -> ModelReply:
         if self._message is None:
             raise malformed("the end came of an answer that has not begun")
-        parts = [block.whole() for block in self._blocks.values()]
+        parts = [self._blocks[place].whole() for place in sorted(self._blocks)]
         return _reply(self._message, self._stop, parts, self._used())
 
     def _count(self, said: msgspec.Raw) -> bool:

@@ -72,7 +72,7 @@ class Connections:
 
     async def give_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
         """Keep a connection for the next request, if it can take one."""
-        if connection.is_idle() and not self._closed:
+        if connection.is_idle() and _is_empty(connection) and not self._closed:
             self._lent.remove(connection)
             self._idle.append(connection)
         else:
@@ -123,3 +123,18 @@ class _Lent:
 async def _close(connection: httpcore.AsyncConnectionInterface) -> None:
     with trio.CancelScope(shield=True):
         await connection.aclose()
+
+
+def _is_empty(connection: httpcore.AsyncConnectionInterface) -> bool:
+    """Whether nothing more has come than the answer.
+
+    What is left would be taken for the beginning of the next one; and who notices
+    that then has sent a request which has to be sent again.  httpcore does not say,
+    so this looks inside of it.
+    """
+    inner: object = connection
+    while (within := getattr(inner, "_connection", None)) is not None:
+        inner = within
+    state = getattr(inner, "_h11_state", None)
+    left: tuple[bytes, bool] = getattr(state, "trailing_data", (b"", False))
+    return not left[0]

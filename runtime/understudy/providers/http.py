@@ -221,13 +221,7 @@ class Client:
             met, began = Exchange(), trio.current_time()
             token = exchange.set(met)
             try:
-                answer = await self._pool.send(asked)
-                if met.received > 0:
-                    return answer
-                # It was there before the request: the rest of another answer,
-                # or one that nobody had asked for.
-                with trio.CancelScope(shield=True):
-                    await answer.aclose()
+                return await self._pool.send(asked)
             except httpcore.LocalProtocolError:
                 raise _unsendable() from None  # it would name the key
             except _FAILURES as error:

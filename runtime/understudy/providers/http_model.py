@@ -9,6 +9,7 @@ from understudy.gates.gate import Gate
 from understudy.gates.rates import Said
 from understudy.models.gated import GatedModel
 from understudy.models.input_limit import estimated_input
+from understudy.models.part_bounds import PartBounds
 from understudy.providers.http import Client, Streaming
 from understudy.providers.opaque import signed, without_others
 from understudy.providers.ratelimits import read_rate_limits
@@ -67,7 +68,7 @@ class HttpModel(GatedModel):
         self.hedge_after = hedge_after
         self.max_tokens: int | None = settings.max_tokens
         self.context_window: int | None = settings.capabilities.context_window
-        self.part_bounds = settings.capabilities.part_bounds
+        self.part_bounds: PartBounds = settings.capabilities.part_bounds
         self.client = client
         self.key = key
         self._codec = codec
@@ -209,4 +210,5 @@ class HttpModel(GatedModel):
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").startswith("application/json")
+    kind = headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower() == "application/json"

@@ -31,6 +31,7 @@ class HttpOptions(TypedDict, total=False):
         count.
       max_tokens_name: what the provider calls that bound, if not as its protocol.
       version: of the protocol, where it has versions.
+      anthropic_beta: what Anthropic has on trial, and is to allow; names.
       extra: further fields for the body of every request.
       fallbacks: the names, in the runtime, of the models to ask when it cannot
         answer, in order.
@@ -53,6 +54,7 @@ class HttpOptions(TypedDict, total=False):
     max_tokens: int | None
     max_tokens_name: str
     version: str
+    anthropic_beta: tuple[str, ...]
     extra: Mapping[str, object]
     fallbacks: tuple[str, ...]
     hedge_after: float | None
@@ -95,6 +97,7 @@ def _made(speech: Speech, model: str, options: HttpOptions) -> HttpModel:
             max_tokens=options.get("max_tokens"),
             max_tokens_name=options.get("max_tokens_name", ""),
             version=options.get("version", ""),
+            anthropic_beta=options.get("anthropic_beta", ()),
             extra=options.get("extra", {}),
         ),
         base_url=base_url,

@@ -38,9 +38,9 @@ def given_back(protocol: str, part: ReasoningPart) -> msgspec.Raw | None:
     return object_of(block) if tag == protocol else None
 
 
-def fields_back(protocol: str, part: Part) -> dict[str, object]:
+def fields_back(protocol: str, part: ReasoningPart) -> dict[str, object]:
     """Return the fields that *part* was made of; none if *protocol* did not make it."""
-    block = given_back(protocol, part) if isinstance(part, ReasoningPart) else None
+    block = given_back(protocol, part)
     return {} if block is None else msgspec.json.decode(block, type=dict[str, object])
 
 

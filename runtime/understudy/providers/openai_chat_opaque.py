@@ -13,7 +13,7 @@ from typing import Final
 
 from understudy.providers.opaque import fields_back, kept
 from understudy.providers.pieces import Pieces
-from understudy.providers.reading import items_in, mapping_in
+from understudy.providers.reading import items_in, mapping_in, text_in
 from understudy_protocols.chat import Part, ReasoningPart
 
 PROTOCOL: Final = "openai"
@@ -77,17 +77,20 @@ class _Detail:
 
 
 def opaque_thought(
-    text: str, message: Fields, calls: Mapping[str, Fields]
+    text: str, name: str, message: Fields, calls: Mapping[str, Fields]
 ) -> Part | None:
     """Return a thought as a part, with what must go back; None if there is nothing.
 
     Args:
       text: what it says for people.
-      message: fields that the message must have.
+      name: of the field in which the text must go back; empty for none.
+      message: further fields that the message must have.
       calls: fields that tool requests must have, by their ids.
     """
-    if message or calls:
-        return kept(PROTOCOL, {"message": message, "calls": calls}, text)
+    block = {"text": name, "message": message, "calls": calls}
+    needed = {what: value for what, value in block.items() if value}
+    if needed:
+        return kept(PROTOCOL, needed, text)
     return ReasoningPart(text) if text else None
 
 
@@ -96,8 +99,11 @@ def going_back(parts: tuple[Part, ...]) -> tuple[Fields, Mapping[str, Fields]]:
     message: dict[str, object] = {}
     calls: dict[str, Fields] = {}
     for part in parts:
-        fields = fields_back(PROTOCOL, part)
-        message |= mapping_in(fields.get("message"))
-        for call, signed in mapping_in(fields.get("calls")).items():
-            calls[call] = mapping_in(signed)
+        if isinstance(part, ReasoningPart):
+            fields = fields_back(PROTOCOL, part)
+            if name := text_in(fields.get("text")):
+                message[name] = part.text
+            message |= mapping_in(fields.get("message"))
+            for call, signed in mapping_in(fields.get("calls")).items():
+                calls[call] = mapping_in(signed)
     return message, calls

@@ -5,7 +5,7 @@ A whole answer is one that grew in one piece: both are read the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -176,17 +176,11 @@ class Growing:
         if finish is Finish.FAILED:
             raise told_failure(told_by({"type": self.finish}), self._used())
         calls = self._requests()
-        extras: dict[str, Fields] = {
-            id_: {"extra_content": call.extra}
-            for id_, call in calls.items()
-            if call.extra
-        }
-        thought = opaque_thought(str(self._reasoning), self._fields(), extras)
         requests = [
             ToolRequestPart(id_, call.name, str(call.arguments) or "{}")
             for id_, call in calls.items()
         ]
-        return self._reply(finish, thought, requests, self._used())
+        return self._reply(finish, self._thought(calls), requests, self._used())
 
     def partial(self) -> ModelReply:
         """Return what has come of it."""
@@ -197,18 +191,27 @@ class Growing:
         """Return the tool requests by their ids; some servers give none, or one to all."""
         calls: dict[str, _Call] = {}
         for place, call in enumerate(self._calls):
-            is_own = call.id and call.id not in calls
-            calls[call.id if is_own else f"{call.id or 'call'}_{place}"] = call
+            id_ = call.id or f"call_{place}"
+            while id_ in calls:
+                id_ += f"_{place}"
+            calls[id_] = call
         return calls
 
-    def _fields(self) -> Fields:
-        """Return what the message must have when it goes back."""
-        fields: dict[str, object] = {}
+    def _thought(self, calls: Mapping[str, _Call]) -> Part | None:
+        """Return the thought that stands before the answer; None if there is none."""
+        message: dict[str, Fields | list[Fields]] = {}
         if self._details:
-            fields["reasoning_details"] = self._details.whole()
-        elif self._reasoning and self._reasoning_name:
-            fields[self._reasoning_name] = str(self._reasoning)
-        return {**fields, "extra_content": self._extra} if self._extra else fields
+            message["reasoning_details"] = self._details.whole()
+        if self._extra:
+            message["extra_content"] = self._extra
+        # The details say the text too.
+        name = "" if self._details or not self._reasoning else self._reasoning_name
+        extras: dict[str, Fields] = {
+            id_: {"extra_content": call.extra}
+            for id_, call in calls.items()
+            if call.extra
+        }
+        return opaque_thought(str(self._reasoning), name, message, extras)
 
     def _reply(
         self,

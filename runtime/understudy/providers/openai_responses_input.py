@@ -50,7 +50,9 @@ def _items(message: Message) -> Iterator[Item]:
             fields = {}
         else:
             yield from filter(None, map(_beside, parts))
-            fields = fields_back(OF_MESSAGE, parts[-1])
+            last = parts[-1]
+            if isinstance(last, ReasoningPart):
+                fields = fields_back(OF_MESSAGE, last)
 
 
 def _is_said(part: Part) -> bool:

@@ -32,6 +32,11 @@ class Speech(Enum):
         return _ANTHROPIC_URL if self is Speech.ANTHROPIC else _OPENAI_URL
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """What a base address does not end in, since requests go there or below."""
+        return _PATHS[self]
+
+    @property
     def key_variable(self) -> str:
         """The environment variable in which their users keep their key."""
         return "ANTHROPIC_API_KEY" if self is Speech.ANTHROPIC else "OPENAI_API_KEY"
@@ -40,18 +45,24 @@ class Speech(Enum):
 _OPENAI_URL = "https://api.openai.com/v1"
 _ANTHROPIC_URL = "https://api.anthropic.com"
 
+_PATHS = {
+    Speech.OPENAI: ("/chat/completions",),
+    Speech.RESPONSES: ("/responses",),
+    Speech.ANTHROPIC: ("/v1/messages",),
+}
+
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def _plain_address(instance: object, attribute: object, url: str) -> None:
-    del instance, attribute
-    problem = problem_of_address(url)
+def _plain_address(instance: HttpModelSpec, attribute: object, url: str) -> None:
+    del attribute
+    problem = problem_of_address(url, instance.speech)
     if problem:
         raise ConfigError(f"base_url {problem}")
 
 
-def problem_of_address(url: str) -> str:
-    """Return why *url* can be nobody's base address; empty if it can.
+def problem_of_address(url: str, speech: Speech) -> str:
+    """Return why *url* can be no base address for *speech*; empty if it can.
 
     It is shown in logs and trees, so what could be a key in it is not repeated.
     """
@@ -66,6 +77,10 @@ def problem_of_address(url: str) -> str:
         return "has a name or password in it; give a key instead"
     if parts.query or parts.fragment:
         return "has a ? or # in it; give the part before it, and a key apart"
+    path = parts.path.rstrip("/")
+    for added in speech.paths:
+        if path.endswith(added):
+            return f"ends in {added}, which is added to it; leave that out"
     return ""
 
 

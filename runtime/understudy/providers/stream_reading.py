@@ -57,7 +57,7 @@ class Reading:
             stream of events at all.
         """
         kind = headers.get("content-type", "")
-        if not self._any and not kind.startswith("text/event-stream"):
+        if not self._any and not kind.lower().startswith("text/event-stream"):
             raise ModelError(
                 f"the answer is {kind or 'of no type'}, and no stream of events",
                 cause=Cause.MALFORMED,

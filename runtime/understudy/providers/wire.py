@@ -7,6 +7,7 @@ passed over, and never an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -103,6 +104,7 @@ class WireSettings:
         protocol but for this; empty for the protocol's own name.
       version: the version of the protocol, where a provider has versions;
         empty for the one that the codec was written for.
+      anthropic_beta: what Anthropic has on trial, and is to allow; names.
       extra: further fields for the body of every request, as the provider
         calls them.  They go before what the codec would send; None takes a
         field out.  What bounds an answer is no such field: it has a setting.
@@ -116,13 +118,28 @@ class WireSettings:
     max_tokens: int | None = None
     max_tokens_name: str = ""
     version: str = ""
+    anthropic_beta: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object])
 
     def __attrs_post_init__(self) -> None:
         _check_count("max_tokens", self.max_tokens)
+        for name in (self.version, *self.anthropic_beta):
+            if name and not is_name(name):
+                raise ConfigError(
+                    "version or anthropic_beta has something in it that is no name; give "
+                    "one such as 2023-06-01"
+                )
         bound = bound_in(self.extra, self.max_tokens_name)
         if bound:
             raise ConfigError(f"extra has {bound!r} in it, {NO_BOUND_IN_EXTRA}")
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def is_name(text: str) -> bool:
+    """Whether *text* can be the name of a version or of what is on trial."""
+    return _NAME.fullmatch(text) is not None
 
 
 NO_BOUND_IN_EXTRA: Final = (

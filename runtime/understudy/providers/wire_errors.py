@@ -49,7 +49,7 @@ _NAMES: Final[Mapping[Cause, str]] = {
         model_not_found not_found_error deployment_not_found""",
     Cause.TOO_LARGE: """
         request_too_large payload_too_large string_above_max_length
-        array_above_max_length""",
+        array_above_max_length image_too_large image_file_too_large""",
     Cause.BAD_REQUEST: """
         invalid_prompt data_residency_mismatch unsupported_parameter
         unsupported_value unknown_parameter missing_required_parameter invalid_value
@@ -60,7 +60,10 @@ _WEAK_NAMES: Final[Mapping[Cause, str]] = {
     Cause.BAD_REQUEST: """
         invalid_request_error invalid_request bad_request bad_request_error
         invalid_argument unprocessable_entity_error not_implemented_error
-        not_supported_error""",
+        not_supported_error unsupported_image_media_type invalid_image
+        invalid_image_format invalid_image_mode invalid_image_url
+        invalid_base64_image empty_image_file image_file_not_found
+        image_parse_error image_too_small""",
     Cause.SERVER: "server_error api_error internal_server_error internal_error",
 }
 
