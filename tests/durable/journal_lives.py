@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import trio
 from images import RUN, Filmed, utcnow
 
-from understudy import Attempt, Context, Runtime, step
+from understudy import Attempt, Context, RunResult, Runtime, step
 from understudy.journal.memory import MemoryStore
 from understudy.testing import run_seeded
 from understudy.workflows.nodes import Workflow
 
 Flow = Workflow[object, object, object]
-Body = Callable[[Runtime[object]], Awaitable[object]]
+T = TypeVar("T")
+Body = Callable[[Runtime[object]], Awaitable[T]]
+Result = RunResult[object]
 
 
 def live(
     workflow: Flow,
     store: MemoryStore,
-    body: Body,
+    body: Body[T],
     *,
     start: float = 0.0,
     seed: int = 0,
     **options: object,
-) -> object:
+) -> T:
     """Let one process live with this journal, and do *body* in it."""
 
-    async def main() -> object:
+    async def main() -> T:
         async with Runtime(
             workflow,
             seed=1,
@@ -40,10 +43,10 @@ def live(
     return run_seeded(main, seed=seed)
 
 
-def ends(workflow: Flow, given: object = "input", **terms: object) -> Body:
+def ends(workflow: Flow, given: object = "input", **terms: object) -> Body[Result]:
     """Run *workflow*, or go on with it, and return its result."""
 
-    async def body(runtime: Runtime[object]) -> object:
+    async def body(runtime: Runtime[object]) -> Result:
         return await runtime.run(workflow, given, run_id=RUN, **terms)  # type: ignore[arg-type]
 
     return body

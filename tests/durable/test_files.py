@@ -9,7 +9,7 @@ import pytest
 import trio
 from images import RUN
 
-from understudy import Context, RunStatus, Runtime, pause, sequence, step
+from understudy import Context, RunResult, RunStatus, Runtime, pause, sequence, step
 from understudy.journal.reader import SqliteReader
 from understudy.workflows.nodes import Workflow
 from understudy_protocols.errors import JournalBusyError, RuntimeFailed
@@ -32,7 +32,7 @@ def test_a_run_goes_on_in_the_next_runtime_that_has_the_file(tmp_path: Path) -> 
             handle = await runtime.submit(workflow, "input", run_id=RUN)
             await handle.wait(RunStatus.PAUSED)
 
-    async def answer() -> object:
+    async def answer() -> RunResult[object]:
         async with Runtime(workflow, journal=str(path)) as runtime:
             handle = runtime.get(RUN)
             with SqliteReader(path) as reader:
@@ -42,7 +42,7 @@ def test_a_run_goes_on_in_the_next_runtime_that_has_the_file(tmp_path: Path) -> 
 
     trio.run(begin)
     result = trio.run(answer)
-    assert result.outputs == {"one": 1, "ask": "yes"}  # type: ignore[attr-defined]
+    assert result.outputs == {"one": 1, "ask": "yes"}
     with SqliteReader(path) as reader:
         found = reader.find(RUN)
         assert found is not None

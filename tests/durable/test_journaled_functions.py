@@ -52,6 +52,6 @@ def test_a_function_that_has_run_is_not_run_again_by_another_process(
     image = image_at(store, time)
     result = live(workflow, image, ends(workflow), start=time, models={"m": model()})
     assert paid == before[2 - again :]
-    assert result.value == "thanks"  # type: ignore[attr-defined]
-    names = [(one.path, one.status) for one in result.steps]  # type: ignore[attr-defined]
-    assert names == [(one.path, one.status) for one in whole.steps]  # type: ignore[attr-defined]
+    assert result.value == "thanks"
+    names = [(one.path, one.status) for one in result.steps]
+    assert names == [(one.path, one.status) for one in whole.steps]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import repeat
 
 import pytest
-import trio
-import trio.lowlevel
 from images import RUN, Filmed, records_of
 from journal_lives import Flow, ends, image_at, live
 
@@ -63,17 +61,19 @@ def test_a_call_that_a_crash_cut_counts_as_spent_by_estimate_and_as_an_attempt(
     result = live(workflow, image, ends(workflow), start=time, models={"m": model()})
     key = before[0].split()[0]
     assert made == [f"{key} 2", f"{key} 2"]
-    usage = result.usage  # type: ignore[attr-defined]
+    usage = result.usage
     assert usage.calls == calls + 2
     assert usage.estimated
-    assert usage.cost_micros > whole.usage.cost_micros  # type: ignore[attr-defined]
-    (entry,) = result.steps  # type: ignore[attr-defined]
+    assert usage.cost_micros > whole.usage.cost_micros
+    (entry,) = result.steps
     assert entry.number == 2
     (lost,) = entry.attempts
+    assert lost.usage is not None
+    assert lost.failure is not None
     assert lost.failure.cause is Cause.UNKNOWN_OUTCOME
     assert lost.usage.calls == calls
     again = live(workflow, image, ends(workflow), start=time, models={"m": model()})
-    assert again.usage == usage  # type: ignore[attr-defined]
+    assert again.usage == usage
 
 
 def test_a_budget_holds_over_all_lives_of_a_run() -> None:
@@ -85,12 +85,9 @@ def test_a_budget_holds_over_all_lives_of_a_run() -> None:
     made.clear()
     image = image_at(store, 15.0)
 
-    async def late(runtime: object) -> object:
-        await trio.lowlevel.checkpoint()
-        return await ends(workflow)(runtime)  # type: ignore[arg-type]
-
-    result = live(workflow, image, late, start=15.0, models={"m": model()})
-    assert result.failure.cause is Cause.BUDGET  # type: ignore[attr-defined]
+    result = live(workflow, image, ends(workflow), start=15.0, models={"m": model()})
+    assert result.failure is not None
+    assert result.failure.cause is Cause.BUDGET
     assert len(made) == 2
-    assert result.usage.calls == 3  # type: ignore[attr-defined]
-    assert result.run_id == RUN  # type: ignore[attr-defined]
+    assert result.usage.calls == 3
+    assert result.run_id == RUN

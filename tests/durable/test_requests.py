@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 from images import RUN, Filmed, records_of
-from journal_lives import Flow, ends, image_at, live, noting
+from journal_lives import Flow, Result, ends, image_at, live, noting
 
 from understudy import (
     Attempt,
@@ -29,7 +29,7 @@ def test_an_answer_by_way_of_the_journal_is_given_once_and_said_to_be() -> None:
     workflow: Flow = sequence(noting("a", []), pause("ask", output=int))
     store = MemoryStore()
 
-    async def body(runtime: Runtime[object]) -> object:
+    async def body(runtime: Runtime[object]) -> Result:
         handle = await runtime.submit(workflow, "input", run_id=RUN)
         await handle.wait(RunStatus.PAUSED)
         words = store.ask(RUN, "answer", b'{"pause": "ask", "value": "seven"}')
@@ -42,7 +42,7 @@ def test_an_answer_by_way_of_the_journal_is_given_once_and_said_to_be() -> None:
         assert "refused" in store.outcomes[second]
         return result
 
-    assert live(workflow, store, body).value == 7  # type: ignore[attr-defined]
+    assert live(workflow, store, body).value == 7
     answers = [one for one in records_of(store) if isinstance(one, Answered)]
     assert [one.value for one in answers] == [7]
 
@@ -58,7 +58,7 @@ def test_what_is_asked_while_no_process_has_the_runs_is_done_at_the_next_start()
 
     live(workflow, store, begin)
     store.ask(RUN, "answer", json.dumps({"pause": "ask", "value": "yes"}).encode())
-    assert live(workflow, store, ends(workflow)).value == "yes"  # type: ignore[attr-defined]
+    assert live(workflow, store, ends(workflow)).value == "yes"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_cancel_ends_a_run_that_is_under_way_or_held() -> None:
 
     live(workflow, image, cancel)
     result = live(workflow, image, ends(workflow))
-    assert result.status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    assert result.status is RunStatus.CANCELLED
     assert notes == ["paid"]
 
 
@@ -126,15 +126,15 @@ def test_a_retry_lets_a_held_run_go_on() -> None:
     live(workflow, store, ends(workflow))
     image = image_at(store, 2.0)
 
-    async def retry(runtime: Runtime[object]) -> object:
+    async def retry(runtime: Runtime[object]) -> Result:
         await trio.sleep(1)
         with pytest.raises(SetupError, match="under way"):
             runtime.get(RUN)
         return await runtime.retry(RUN).result()
 
-    assert live(workflow, image, retry).value == "paid"  # type: ignore[attr-defined]
+    assert live(workflow, image, retry).value == "paid"
     assert notes == ["paid", "paid"]
-    assert live(workflow, image, ends(workflow)).value == "paid"  # type: ignore[attr-defined]
+    assert live(workflow, image, ends(workflow)).value == "paid"
     assert notes == ["paid", "paid"]
 
 
@@ -150,15 +150,15 @@ def test_a_retry_of_a_failed_run_begins_where_it_failed() -> None:
     workflow: Flow = sequence(noting("a", notes), step(name="b", output=str)(body))
     store = MemoryStore()
     failed = live(workflow, store, ends(workflow))
-    assert failed.status is RunStatus.FAILED  # type: ignore[attr-defined]
+    assert failed.status is RunStatus.FAILED
     fixed.append(True)
 
-    async def retry(runtime: Runtime[object]) -> object:
+    async def retry(runtime: Runtime[object]) -> Result:
         return await runtime.retry(RUN).result()
 
     again = live(workflow, store, retry)
-    assert again.value == "mended"  # type: ignore[attr-defined]
-    assert again.run_id != RUN  # type: ignore[attr-defined]
+    assert again.value == "mended"
+    assert again.run_id != RUN
     assert len(notes) == 1
     with pytest.raises(SetupError, match="no run 'other'"):
         live(workflow, store, lambda runtime: _async(runtime.retry, "other"))
@@ -180,7 +180,7 @@ def test_a_fork_takes_over_what_was_before_a_step_with_other_values() -> None:
     live(workflow, store, ends(workflow))
     notes.clear()
 
-    async def fork(runtime: Runtime[object]) -> object:
+    async def fork(runtime: Runtime[object]) -> Result:
         with pytest.raises(SetupError, match="no record of a step 'x'"):
             runtime.fork(RUN, "x")
         with pytest.raises(SetupError, match="'c' is not among"):
@@ -191,14 +191,14 @@ def test_a_fork_takes_over_what_was_before_a_step_with_other_values() -> None:
         return await handle.result()
 
     result = live(workflow, store, fork)
-    assert dict(result.outputs) == {"a": "A", "b": "b of A", "c": "c"}  # type: ignore[attr-defined]
+    assert dict(result.outputs) == {"a": "A", "b": "b of A", "c": "c"}
     assert [note[0] for note in notes] == ["c"]
     # It is a run like any other.
     again = live(workflow, store, lambda runtime: _again(runtime, workflow))
-    assert again.outputs == result.outputs  # type: ignore[attr-defined]
+    assert again.outputs == result.outputs
 
 
-async def _again(runtime: Runtime[object], workflow: Flow) -> object:
+async def _again(runtime: Runtime[object], workflow: Flow) -> Result:
     return await runtime.run(workflow, "input", run_id="the fork")
 
 
@@ -210,7 +210,7 @@ def test_runs_wait_for_a_word_if_they_are_not_to_go_on_by_themselves() -> None:
     image = image_at(store, 0.5)
     notes.clear()
 
-    async def wait(runtime: Runtime[object]) -> object:
+    async def wait(runtime: Runtime[object]) -> Result:
         await trio.sleep(5)
         assert notes == []
         store_id = image.ask(RUN, "resume")
@@ -218,4 +218,4 @@ def test_runs_wait_for_a_word_if_they_are_not_to_go_on_by_themselves() -> None:
         assert image.outcomes[store_id] == ""
         return await runtime.get(RUN).result()
 
-    assert live(workflow, image, wait, resume="manual").value == "a"  # type: ignore[attr-defined]
+    assert live(workflow, image, wait, resume="manual").value == "a"

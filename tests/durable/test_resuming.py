@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 from images import RUN, Filmed, records_of, utcnow
-from journal_lives import Flow, ends, image_at, live, noting
+from journal_lives import Flow, Result, ends, image_at, live, noting
 
 from understudy import (
     Attempt,
@@ -27,6 +27,7 @@ from understudy import (
     sequence,
     step,
 )
+from understudy.handle import RunHandle
 from understudy.journal.memory import MemoryStore
 from understudy_protocols.errors import (
     JournalBusyError,
@@ -58,10 +59,8 @@ def test_a_step_in_flight_runs_again_under_the_same_key_and_no_other_does(
     before, notes[:] = list(notes), []
     result = live(workflow, image_at(store, time), ends(workflow), start=time)
     assert notes == before[int(time) :]
-    assert result.value == "c"  # type: ignore[attr-defined]
-    assert [one.path for one in result.steps] == [  # type: ignore[attr-defined]
-        *"abc"
-    ]
+    assert result.value == "c"
+    assert [one.path for one in result.steps] == [*"abc"]
 
 
 def test_items_that_are_done_are_not_done_again_and_the_others_go_on() -> None:
@@ -80,7 +79,7 @@ def test_items_that_are_done_are_not_done_again_and_the_others_go_on() -> None:
     image = image_at(store, 7.5)
     result = live(workflow, image, ends(workflow))
     assert sorted(done) == list(range(350, 1000))  # type: ignore[type-var]
-    assert result.value == tuple(range(1000))  # type: ignore[attr-defined]
+    assert result.value == tuple(range(1000))
 
 
 def _thousand(_: Context[object]) -> tuple[int, ...]:
@@ -120,7 +119,7 @@ def test_what_the_users_code_decided_is_not_asked_again() -> None:
     store = Filmed()
     whole = live(workflow, store, ends(workflow))
     assert asked == ["until", "until", "accept", "over", "input"]
-    value = whole.outputs  # type: ignore[attr-defined]
+    value = whole.outputs
     seen: set[int] = set()
     for at, image in store.images:
         asked.clear()
@@ -130,7 +129,7 @@ def test_what_the_users_code_decided_is_not_asked_again() -> None:
         for count, question in [(2, "until"), (3, "accept"), (4, "over"), (5, "input")]:
             assert (len(decided) >= count) == (question not in asked)
         if len(decided) == 5:
-            assert again.outputs == value  # type: ignore[attr-defined]
+            assert again.outputs == value
     assert seen == set(range(6))
 
 
@@ -158,8 +157,8 @@ def test_attempts_go_on_counting_and_a_backoff_goes_on_where_it_was() -> None:
     result = live(fails, image_at(store, at - left), ends(fails), start=at - left)
     assert [number for number, _ in made] == [3]
     assert made[0][1] == pytest.approx(left)
-    assert result.steps[0].number == 3  # type: ignore[attr-defined]
-    assert len(result.steps[0].attempts) == 3  # type: ignore[attr-defined]
+    assert result.steps[0].number == 3
+    assert len(result.steps[0].attempts) == 3
 
 
 def test_a_deadline_stands_still_while_no_process_has_the_run() -> None:
@@ -169,9 +168,9 @@ def test_a_deadline_stands_still_while_no_process_has_the_run() -> None:
     live(workflow, store, ends(workflow, deadline=5.0))
     image = image_at(store, 4.5)
     result = live(workflow, image, ends(workflow), start=10_000.0)
-    assert result.status is RunStatus.EXPIRED  # type: ignore[attr-defined]
+    assert result.status is RunStatus.EXPIRED
     # Four seconds are on record: one is left.
-    assert result.duration == pytest.approx(5.0)  # type: ignore[attr-defined]
+    assert result.duration == pytest.approx(5.0)
 
 
 def test_a_run_that_expires_on_the_calendar_has_expired_when_it_is_found_late() -> None:
@@ -182,10 +181,10 @@ def test_a_run_that_expires_on_the_calendar_has_expired_when_it_is_found_late() 
     live(workflow, store, lambda runtime: _submit(runtime, workflow, expires_at))
     notes.clear()
     result = live(workflow, image_at(store, 3.0), ends(workflow), start=100.0)
-    assert result.status is RunStatus.EXPIRED  # type: ignore[attr-defined]
+    assert result.status is RunStatus.EXPIRED
 
 
-async def _submit(runtime: Runtime[object], workflow: Flow, moment: object) -> object:
+async def _submit(runtime: Runtime[object], workflow: Flow, moment: object) -> Result:
     handle = await runtime.submit(
         workflow,
         "input",
@@ -214,7 +213,7 @@ def test_a_pause_waits_through_restarts_and_is_answered_in_a_later_life() -> Non
         await trio.sleep(1)
         assert (handle.status, handle.pauses) == (RunStatus.PAUSED, ("ask",))
 
-    async def answer(runtime: Runtime[object]) -> object:
+    async def answer(runtime: Runtime[object]) -> Result:
         handle = runtime.get(RUN)
         runtime.answer(RUN, "ask", "yes")
         return await handle.result()
@@ -226,7 +225,7 @@ def test_a_pause_waits_through_restarts_and_is_answered_in_a_later_life() -> Non
     for _ in range(10):  # to wait is not to run: no number of lives is too many
         live(workflow, store, look)
     result = live(workflow, store, answer)
-    assert result.outputs["ask"] == "yes"  # type: ignore[attr-defined]
+    assert result.outputs["ask"] == "yes"
     assert [note[0] for note in notes] == ["a", "b"]
 
 
@@ -236,14 +235,14 @@ def test_the_time_of_a_pause_is_that_of_the_calendar() -> None:
     live(workflow, store, ends(workflow))
     took: list[float] = []
 
-    async def timed(runtime: Runtime[object]) -> object:
+    async def timed(runtime: Runtime[object]) -> Result:
         result = await ends(workflow)(runtime)
         took.append(trio.current_time())
         return result
 
     for start, left in [(30.0, 70.0), (99.0, 1.0), (5_000.0, 0.0)]:
         result = live(workflow, image_at(store, 1.0), timed, start=start)
-        assert result.value == "late"  # type: ignore[attr-defined]
+        assert result.value == "late"
         assert took.pop() == pytest.approx(left, abs=0.01)
 
 
@@ -306,7 +305,7 @@ def test_a_run_that_is_over_is_found_again_with_its_result_and_not_run() -> None
     assert notes == []
     for what in ("value", "status", "outputs", "attempts", "created_at"):
         assert getattr(again, what) == getattr(first, what)
-    assert again.duration == pytest.approx(first.duration, abs=1e-5)  # type: ignore[attr-defined]
+    assert again.duration == pytest.approx(first.duration, abs=1e-5)
 
 
 def test_nobody_sees_the_end_of_a_run_before_it_is_on_record() -> None:
@@ -326,15 +325,15 @@ def test_a_cancelled_run_stays_cancelled() -> None:
     workflow = noting("a", notes)
     store = MemoryStore()
 
-    async def cancel(runtime: Runtime[object]) -> object:
+    async def cancel(runtime: Runtime[object]) -> Result:
         handle = await runtime.submit(workflow, "input", run_id=RUN)
         await trio.sleep(0.5)
         handle.cancel()
         return await handle.result()
 
-    assert live(workflow, store, cancel).status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    assert live(workflow, store, cancel).status is RunStatus.CANCELLED
     again = live(workflow, store, ends(workflow))
-    assert again.status is RunStatus.CANCELLED  # type: ignore[attr-defined]
+    assert again.status is RunStatus.CANCELLED
     assert len(notes) == 1
 
 
@@ -349,13 +348,13 @@ def test_a_runtime_that_is_left_suspends_its_runs_and_the_next_one_goes_on() -> 
         watched.append(handle)
         raise LookupError("enough")
 
-    watched: list[object] = []
+    watched: list[RunHandle[object]] = []
     with pytest.raises(LookupError):
         live(workflow, store, leave)
 
     async def look() -> None:
         with pytest.raises(RunSuspendedError, match="the next runtime goes on"):
-            await watched[0].result()  # type: ignore[attr-defined]
+            await watched[0].result()
 
     trio.run(look)
     for _ in range(6):  # nobody has died: it can be left as often as one likes
@@ -367,7 +366,7 @@ def test_a_runtime_that_is_left_suspends_its_runs_and_the_next_one_goes_on() -> 
         with pytest.raises(LookupError):
             live(workflow, store, glance)
     result = live(workflow, store, ends(workflow))
-    assert result.value == "c"  # type: ignore[attr-defined]
+    assert result.value == "c"
     assert [note[0] for note in notes[:2]] == ["a", "b"]
 
 
@@ -411,7 +410,7 @@ def test_runs_wait_while_nothing_can_be_written_and_lose_nothing() -> None:
     workflow = sequence(*[noting(name, notes, takes=2.0) for name in "ab"])
     store = Failing()
 
-    async def body(runtime: Runtime[object]) -> object:
+    async def body(runtime: Runtime[object]) -> Result:
         handle = await runtime.submit(workflow, "input", run_id=RUN)
         await trio.sleep(5)
         assert [note[0] for note in notes] == ["a"], "what was not safe went on"
@@ -421,7 +420,7 @@ def test_runs_wait_while_nothing_can_be_written_and_lose_nothing() -> None:
         assert trio.current_time() >= 11.0
         return result
 
-    assert live(workflow, store, body).value == "b"  # type: ignore[attr-defined]
+    assert live(workflow, store, body).value == "b"
 
 
 def test_async_goes_on_at_once_and_may_repeat_what_was_not_written() -> None:
@@ -429,7 +428,7 @@ def test_async_goes_on_at_once_and_may_repeat_what_was_not_written() -> None:
     workflow = sequence(*[noting(name, notes, takes=2.0) for name in "ab"])
     store = Failing()
 
-    async def body(runtime: Runtime[object]) -> object:
+    async def body(runtime: Runtime[object]) -> Result:
         handle = await runtime.submit(workflow, "input", run_id=RUN)
         await trio.sleep(5)
         assert [note[0] for note in notes] == ["a", "b"]
@@ -437,7 +436,7 @@ def test_async_goes_on_at_once_and_may_repeat_what_was_not_written() -> None:
         return await handle.result()
 
     result = live(workflow, store, body, durability="async")
-    assert result.value == "b"  # type: ignore[attr-defined]
+    assert result.value == "b"
 
 
 def test_a_large_value_is_kept_once() -> None:
@@ -452,7 +451,7 @@ def test_a_large_value_is_kept_once() -> None:
     live(workflow, store, ends(workflow))
     assert len(store._blobs) == 1
     assert all(len(content) < 200 for content in store._records[1])
-    assert live(workflow, store, ends(workflow)).value == text  # type: ignore[attr-defined]
+    assert live(workflow, store, ends(workflow)).value == text
 
 
 def test_each_failed_attempt_is_on_record() -> None:
@@ -486,10 +485,10 @@ def test_a_run_that_cannot_be_read_keeps_no_other_from_going_on(
         live(workflow, store, leave)
     store._records[1][0] = b"\x91\x63"
 
-    async def go_on(runtime: Runtime[object]) -> object:
+    async def go_on(runtime: Runtime[object]) -> Result:
         return await runtime.get("another").result()
 
-    assert live(workflow, store, go_on).value == "a"  # type: ignore[attr-defined]
+    assert live(workflow, store, go_on).value == "a"
     assert "the tag 99, which is not known here" in caplog.text
     assert "'the run' stays where it is" in caplog.text
 
@@ -505,10 +504,10 @@ def test_a_held_run_that_is_let_go_may_die_as_often_again() -> None:
     film = Filmed()
     film.__dict__.update(image.__dict__ | {"images": []})
 
-    async def retry(runtime: Runtime[object]) -> object:
+    async def retry(runtime: Runtime[object]) -> Result:
         return await runtime.retry(RUN).result()
 
-    assert live(workflow, film, retry).value == "a"  # type: ignore[attr-defined]
+    assert live(workflow, film, retry).value == "a"
     assert film.images[-1][1]._runs[1].recoveries == 0
 
 
@@ -538,4 +537,4 @@ def test_a_runtime_that_cannot_write_for_a_minute_fails_and_its_runs_are_kept() 
     reasons = "".join(traceback.format_exception(failed.value))
     assert "the disk is full" in reasons
     assert [note[0] for note in notes] == ["a"]
-    assert live(workflow, store.copy(), ends(workflow)).value == "b"  # type: ignore[attr-defined]
+    assert live(workflow, store.copy(), ends(workflow)).value == "b"
