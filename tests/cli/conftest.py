@@ -35,10 +35,15 @@ Command = Callable[..., Said]
 
 @pytest.fixture(autouse=True)
 def _restored_imports() -> Iterator[None]:
-    path, modules = sys.path.copy(), set(sys.modules)
+    path = sys.path.copy()
     yield
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
+    _forget_flows()
+
+
+def _forget_flows() -> None:
+    """Let the files of workflows be loaded anew, as another process would."""
+    for name in list(sys.modules):
         if name.startswith(("flows", "understudy_file_", "user_")):
             del sys.modules[name]
 
@@ -48,6 +53,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
     """Call the command line with these words, and with *stdin*."""
 
     def call(*words: str, stdin: str | None = None) -> Said:
+        _forget_flows()
         before = os.dup(0)
         if stdin is not None:
             read, write = os.pipe()

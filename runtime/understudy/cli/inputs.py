@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from understudy.cli.plain import as_mapping
 from understudy.cli.records import Record
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.inputs import InputError
@@ -84,7 +85,7 @@ class Fit:
         return type_name(self._declared)
 
     def _fitting(self, plain: object, where: str) -> object:
-        fields = _as_mapping(plain)
+        fields = as_mapping(plain)
         if fields is None:
             only = self._fields[0].encode_name if len(self._fields) == 1 else None
             return plain if only is None else {only: plain}
@@ -117,7 +118,3 @@ class Fit:
 def _open(declared: object) -> bool:
     """Whether anything at all will do."""
     return declared is UNDECLARED or declared is object
-
-
-def _as_mapping(plain: object) -> Mapping[str, object] | None:
-    return cast("Mapping[str, object]", plain) if isinstance(plain, Mapping) else None

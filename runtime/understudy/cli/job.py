@@ -3,34 +3,47 @@
 One task reads, *concurrency* tasks take a line each through the runtime, one
 writes.  Nothing is ever cut in the middle: to stop is to take no further line
 and to cancel the runs under way, whose ends the tasks then see as any other.
+With a journal it is to leave the runtime, which leaves its runs for later.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from typing import Never, cast
 
-import attrs
 import trio
 
-from understudy.cli.inputs import Fit
-from understudy.cli.reading import InputFile, Records
-from understudy.cli.records import Record
+from understudy.cli.continuing import Earlier, MisfitError, cut, is_kept, requests_done
+from understudy.cli.job_spec import Ended, JobSpec, Show
+from understudy.cli.lines import Line, Lines
+from understudy.cli.reading import Records
 from understudy.cli.reorder import Reorder
-from understudy.cli.results import paused_line, refused_line, result_line
+from understudy.cli.results import (
+    held_line,
+    open_line,
+    paused_line,
+    refused_line,
+    result_line,
+)
+from understudy.cli.run_ids import RunIds
 from understudy.cli.tally import Tally
-from understudy.cli.writing import OutputFile, ResultWriter
+from understudy.cli.writing import ResultWriter
 from understudy.handle import RunHandle
 from understudy.many import READ_AHEAD
 from understudy.result import RunResult
 from understudy.runtime import Runtime
-from understudy.workflows.inputs import InputError
 from understudy.workflows.nodes import Pause, Workflow
-from understudy.workflows.plan import Plan
-from understudy_protocols.budget import Budget
-from understudy_protocols.errors import EscalationError, NotFrozenError, SetupError
+from understudy_protocols.errors import (
+    AdmissionError,
+    CodecError,
+    EscalationError,
+    JournalCorruptError,
+    JournalError,
+    RunHeldError,
+    RunSuspendedError,
+    SetupError,
+)
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.supervision_records import TreeSnapshot
 
@@ -42,56 +55,6 @@ LOOK_AGAIN = 0.2
 
 COUNTING = 2.0
 """How long the lines that were not run are counted; seconds."""
-
-Show = Callable[[Tally, float | None, Callable[[], TreeSnapshot]], None]
-"""Shows the progress: the counts, the part of the input done, from 0 to 1, and
-the supervision tree."""
-
-
-@attrs.frozen
-class JobSpec:
-    """What to do.
-
-    Args:
-      plan: the workflow, checked.
-      source: where inputs come from.
-      output: where results go.
-      fit: makes inputs of lines.
-      concurrency: runs under way at once; a count.
-      ordered: whether results are written in the order of the inputs.
-      deadline: of each run; seconds.
-      budget: caps on each run.
-    """
-
-    plan: Plan
-    source: InputFile
-    output: OutputFile
-    fit: Fit
-    concurrency: int
-    ordered: bool
-    deadline: float | None
-    budget: Budget | None
-
-
-@attrs.frozen
-class Ended:
-    """How a job ended.
-
-    Args:
-      tally: its counts.
-      elapsed: how long it took; seconds.
-      stopped: why it ended before its input did, as a clause; empty if it did not.
-      misuse: what is wrong with the input as a whole; empty if nothing is.
-      signal: the number of the signal that ended it; 0 if none did.
-      unwritten: result lines that could not be written.
-    """
-
-    tally: Tally
-    elapsed: float
-    stopped: str
-    misuse: str
-    signal: int
-    unwritten: list[bytes]
 
 
 async def run_job(spec: JobSpec, runtime: Runtime[Never], show: Show) -> Ended:
@@ -138,6 +101,13 @@ class _Job:
             for node in spec.plan.root.walk()
             if isinstance(node.node, Pause) and node.node.timeout is None
         }
+        self.leaving = trio.CancelScope()
+        ids: RunIds | None = None
+        self.earlier: Earlier | None = None
+        if spec.continuing is not None:
+            ids = RunIds(self.workflow.name, spec.continuing.key)
+            self.earlier = Earlier(spec.output.name, ordered=spec.ordered)
+        self.lines = Lines(self.records, spec.fit, ids, self.earlier)
         self._last_tree: TreeSnapshot | None = None
         self._moved = trio.Event()
 
@@ -146,22 +116,46 @@ class _Job:
     async def work(self) -> None:
         """Take every line through the runtime; then nothing is in hand."""
         try:
-            async with self.runtime:
-                try:
-                    await self._run_all()
-                finally:
-                    self._last_tree = self.runtime.tree()
+            with self.leaving:
+                async with self.runtime:
+                    try:
+                        await self._go_on_from_earlier()
+                        await self._run_all()
+                    finally:
+                        self._last_tree = self.runtime.tree()
         except EscalationError as error:
             self.stop(str(error))
-        self.writer.add(self.order.rest())
+        except (JournalError, SetupError) as error:
+            # Of the journal as it is opened, or of what stands in the output.
+            self.misuse = str(error)
+            self.stop(self.misuse)
+        if self.spec.continuing is None:
+            # With a journal they are put back in their order by the next call.
+            self.writer.add(self.order.rest())
         if self.stopped:
             await self._count_the_rest()
 
+    async def _go_on_from_earlier(self) -> None:
+        """See what of the output stays: nobody else is at this journal any more."""
+        fd, continuing = self.spec.output.fd, self.spec.continuing
+        if continuing is None or self.earlier is None:
+            return
+        await requests_done(continuing.journal)
+        if not is_kept(fd):
+            return
+        name = self.workflow.name
+        if continuing.keep:
+            try:
+                await trio.to_thread.run_sync(self.earlier.take, fd, name, self.tally)
+            except OSError as error:
+                raise SetupError(
+                    f"cannot read {self.spec.output.name} ({_why(error)})"
+                ) from error
+        cut(fd, self.earlier.end)
+
     async def _run_all(self) -> None:
         async with trio.open_nursery() as nursery:
-            send, receive = trio.open_memory_channel[tuple[int, Record, object]](
-                self.spec.concurrency
-            )
+            send, receive = trio.open_memory_channel[Line](self.spec.concurrency)
             nursery.start_soon(self._read, send)
             async with receive:
                 for _ in range(self.spec.concurrency):
@@ -193,12 +187,15 @@ class _Job:
     # --- stopping ----------------------------------------------------------
 
     def stop(self, reason: str) -> None:
-        """Take no further line, and cancel the runs under way."""
+        """Take no further line, and cancel the runs under way, or leave them."""
         if self.stopped:
             return
         self.stopped = reason
         self.reading.cancel()
         self._moved.set()
+        if self.spec.continuing is not None:
+            self.leaving.cancel()
+            return
         for handle in self.runtime.list():
             handle.cancel()
 
@@ -212,7 +209,8 @@ class _Job:
         if size is None:
             return None
         taken = min(1.0, self.records.position / size) if size else 1.0
-        return taken * self.tally.finished / self.tally.read if self.tally.read else 0.0
+        tally = self.tally
+        return taken * min(1.0, tally.finished / tally.read) if tally.read else 0.0
 
     def tree(self) -> TreeSnapshot:
         """Return the supervision tree, as it was before it was stopped."""
@@ -232,33 +230,30 @@ class _Job:
 
     # --- reading -----------------------------------------------------------
 
-    async def _read(
-        self, send: trio.MemorySendChannel[tuple[int, Record, object]]
-    ) -> None:
+    async def _read(self, send: trio.MemorySendChannel[Line]) -> None:
         async with send:
             with self.reading:
                 try:
                     await self._read_all(send)
+                except MisfitError as error:
+                    self.misuse = str(error)
+                    self.stop(self.misuse)
                 except SetupError as error:
                     self.misuse = f"cannot use {self.spec.source.name}: {error}"
                     self.stop(self.misuse)
                 except OSError as error:
                     self.stop(f"cannot read {self.spec.source.name} ({_why(error)})")
 
-    async def _read_all(
-        self, send: trio.MemorySendChannel[tuple[int, Record, object]]
-    ) -> None:
-        index = 0
-        while (record := await self.records.next()) is not None:
+    async def _read_all(self, send: trio.MemorySendChannel[Line]) -> None:
+        while (line := await self.lines.next()) is not None:
             self.tally.read += 1
-            await self._room_for(index)
-            try:
-                value = self.spec.fit.value(record)
-            except InputError as error:
-                self._refuse(index, record, error.problem)
+            await self._room_for(line.index)
+            if line.there:
+                self.order.put(line.index, b"")
+            elif line.problem:
+                self._refuse(line, line.problem)
             else:
-                await _sent(send, (index, record, value))
-            index += 1
+                await _sent(send, line)
 
     async def _room_for(self, index: int) -> None:
         """Wait until input *index* is near enough to the oldest unfinished one."""
@@ -270,35 +265,58 @@ class _Job:
 
     # --- running -----------------------------------------------------------
 
-    async def _take(
-        self, receive: trio.MemoryReceiveChannel[tuple[int, Record, object]]
-    ) -> None:
+    async def _take(self, receive: trio.MemoryReceiveChannel[Line]) -> None:
         async with receive:
-            async for index, record, value in receive:
+            async for line in receive:
                 if not self.stopped:
-                    await self._run(index, record, value)
+                    await self._run(line)
 
-    async def _run(self, index: int, record: Record, value: object) -> None:
+    async def _run(self, line: Line) -> None:
         try:
-            # Of the declared type, as Fit made it; which, only the user's file knows.
-            handle = await self.runtime.submit(
-                self.workflow,
-                cast("Never", value),
-                deadline=self.spec.deadline,
-                budget=self.spec.budget,
-            )
-        except (InputError, NotFrozenError) as error:
-            self._refuse(index, record, str(error))
-            return
-        if self.stopped:
+            await self._to_its_end(line, await self._submitted(line))
+        except RunHeldError as error:
+            self.tally.add("held", None)
+            self._put(line.index, held_line(line.number, error))
+        except RunSuspendedError:
+            return  # the runtime has failed, and its journal has the run
+        except (SetupError, CodecError, JournalCorruptError) as error:
+            self._refuse(line, str(error))
+        except JournalError as error:
+            self.stop(str(error))
+
+    async def _submitted(self, line: Line) -> RunHandle[object]:
+        while True:
+            try:
+                return await self.runtime.submit(
+                    self.workflow,
+                    # As Fit made it; of which type, only the user's file knows.
+                    cast("Never", line.value),
+                    run_id=line.run_id,
+                    deadline=self.spec.deadline,
+                    budget=self.spec.budget,
+                )
+            except AdmissionError:
+                # The journal cannot be written at present, or the runtime has failed:
+                # either ends soon.
+                await trio.sleep(LOOK_AGAIN)
+
+    async def _to_its_end(self, line: Line, handle: RunHandle[object]) -> None:
+        journaled = self.spec.continuing is not None
+        if self.stopped and not journaled:
             handle.cancel()
         pauses = await self._end_or_pause(handle)
-        handle.cancel()
-        self._finish(index, record, await handle.result(), pauses)
+        if pauses and journaled:
+            # It stays open: whoever answers need not be quick.
+            self.tally.add("paused", None)
+            self._put(line.index, open_line(line.number, handle.run_id, pauses))
+            return
+        if pauses:
+            handle.cancel()
+        self._finish(line, await handle.result(), pauses)
 
     async def _end_or_pause(self, handle: RunHandle[object]) -> tuple[str, ...]:
         """Wait for the end, or until only an answer could help; return its pauses."""
-        while not (await handle.wait(RunStatus.PAUSED)).terminal:
+        while (await handle.wait(RunStatus.PAUSED)) is RunStatus.PAUSED:
             pauses = handle.pauses
             if all(key.split("#")[0] in self.endless for key in pauses):
                 return pauses
@@ -308,35 +326,28 @@ class _Job:
         return ()
 
     def _finish(
-        self,
-        index: int,
-        record: Record,
-        result: RunResult[object],
-        pauses: tuple[str, ...],
+        self, line: Line, result: RunResult[object], pauses: tuple[str, ...]
     ) -> None:
         if pauses:
             self.tally.add("paused", result.usage)
-            self._put(index, paused_line(record.line, result, pauses))
+            self._put(line.index, paused_line(line.number, result, pauses))
             return
         if self.stopped and result.status is RunStatus.CANCELLED:
             # It was we who cancelled it: as good as not run.
             return
         self.tally.add(_reason(result), result.usage)
-        self._put(index, result_line(record.line, result))
+        self._put(line.index, result_line(line.number, result))
 
-    def _refuse(self, index: int, record: Record, problem: str) -> None:
+    def _refuse(self, line: Line, problem: str) -> None:
         self.tally.add("bad input", None)
-        self._put(index, refused_line(record.line, problem))
+        self._put(line.index, refused_line(line.number, problem))
 
     def _put(self, index: int, line: bytes) -> None:
         self.writer.add(self.order.put(index, line))
         self._moved.set()
 
 
-async def _sent(
-    send: trio.MemorySendChannel[tuple[int, Record, object]],
-    item: tuple[int, Record, object],
-) -> None:
+async def _sent(send: trio.MemorySendChannel[Line], item: Line) -> None:
     """Send; without a checkpoint while there is room, for half the turns in all."""
     try:
         send.send_nowait(item)

@@ -1,11 +1,9 @@
-"""The command ``understudy``: run, draw, tree, ask, models, demo."""
+"""The command ``understudy``: run, runs, draw, tree, ask, models, demo."""
 
 from __future__ import annotations
 
-import csv
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -16,26 +14,26 @@ import typer
 
 from understudy.cli.ask import ask
 from understudy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, say
-from understudy.cli.inputs import Fit
-from understudy.cli.job import JobSpec
 from understudy.cli.load import Target, load_deps, load_models, load_workflow
 from understudy.cli.models import models_commands
 from understudy.cli.options import DepsOption, ModelsOption, WorkflowArgument
 from understudy.cli.plain import json_line
-from understudy.cli.reading import open_input
-from understudy.cli.records import MAX_RECORD
-from understudy.cli.running import execute
+from understudy.cli.run import run
+from understudy.cli.runs.commands import runs_commands
 from understudy.cli.tree_facts import tree_facts
-from understudy.cli.writing import open_output, write_out
+from understudy.cli.writing import write_out
 from understudy.drawing.mermaid import workflow_mermaid
 from understudy.drawing.tree import tree_svg
 from understudy.drawing.workflow import workflow_svg
-from understudy.runtime import MAX_RUNS, Runtime
+from understudy.runtime import Runtime
 from understudy.workflows.check import check
-from understudy.workflows.plan import Plan
-from understudy_protocols.budget import Budget
-from understudy_protocols.chat import Model
-from understudy_protocols.errors import EscalationError, SetupError, WorkflowError
+from understudy_protocols.errors import (
+    CodecError,
+    EscalationError,
+    JournalError,
+    SetupError,
+    WorkflowError,
+)
 from understudy_protocols.supervision_records import TreeSnapshot
 
 app: typer.Typer = typer.Typer(
@@ -47,24 +45,10 @@ app: typer.Typer = typer.Typer(
 )
 
 
-class Order(Enum):
-    """The order in which results are written."""
-
-    INPUT = "input"
-    DONE = "done"
-
-
 class DemoModel(Enum):
     """Which real model the demo can put into its last tier."""
 
     LOCAL_LLM = "local-llm"
-
-
-class InputFormat(Enum):
-    """How an input file is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: object = app(
             words or ["--help"], prog_name="understudy", standalone_mode=False
         )
-    except SetupError as error:
+    except (SetupError, JournalError, CodecError) as error:
         say(f"understudy: {error}")
         return EXIT_MISUSE
     except _UsageError as error:
@@ -92,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+app.command()(run)
 app.command()(ask)
 app.add_typer(models_commands, name="models")
+app.add_typer(runs_commands, name="runs")
 
 
 class _Told(Protocol):
@@ -123,98 +109,6 @@ def _common(  # pyright: ignore[reportUnusedFunction]  # typer calls it
     ] = False,
 ) -> None:
     """LLM workflows as supervised actors."""
-
-
-@app.command()
-def run(
-    workflow: WorkflowArgument,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="INPUT", help="A JSONL or CSV file; - is standard input."
-        ),
-    ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="OUT.jsonl", help="- is standard output."
-        ),
-    ] = "-",
-    concurrency: Annotated[
-        int, typer.Option(min=1, help="Runs under way at once.")
-    ] = 10,
-    deadline: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="SECONDS", help="How long one run may take."),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="USD", help="Cap on the whole job."),
-    ] = None,
-    max_cost_per_run: Annotated[
-        float | None, typer.Option(min=0.0, metavar="USD", help="Cap on one run.")
-    ] = None,
-    order: Annotated[
-        Order,
-        typer.Option(
-            help="Write results in the order of the inputs, or as they are done."
-        ),
-    ] = Order.INPUT,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT if it is there.")
-    ] = False,
-    input_format: Annotated[
-        InputFormat | None,
-        typer.Option(help="Of INPUT; by its name if not given, else JSONL."),
-    ] = None,
-    models: ModelsOption = None,
-    deps: DepsOption = None,
-    with_tree: Annotated[
-        bool,
-        typer.Option(
-            "--tree",
-            help="Show the supervision tree: all the time on a terminal, else once, "
-            "as it was at the end.",
-        ),
-    ] = False,
-) -> None:
-    """Run a workflow on every line of a file.
-
-    Writes one JSON line per input line: its run id, status, value, outputs,
-    failure, usage and steps.  Each line is made into the workflow's declared
-    input type; one that does not fit gets a result line that says so.
-
-    Exit code: 0 if every run completed, 1 if some did not, 2 if the call is
-    wrong, 130 after Ctrl-C.
-    """
-    # Cells may be documents; what is read is bounded elsewhere.
-    csv.field_size_limit(MAX_RECORD)
-    target = load_workflow(workflow)
-    plan = check(target.workflow)
-    csv_wanted = None if input_format is None else input_format is InputFormat.CSV
-    given = open_input(source, csv=csv_wanted)
-    runtime = _runtime(
-        plan,
-        load_models(models, target.module),
-        load_deps(deps, target.module),
-        concurrency,
-        _usd("--max-cost", max_cost),
-    )
-    fit = Fit(plan.input_type, text=given.text)
-    run_deadline = _finite("--deadline", deadline)
-    run_budget = _usd("--max-cost-per-run", max_cost_per_run)
-    spec = JobSpec(
-        plan=plan,
-        source=given,
-        # Last: nothing is emptied for a call that turns out to be wrong.
-        output=open_output(output, overwrite=overwrite, source=given.fd),
-        fit=fit,
-        concurrency=concurrency,
-        ordered=order is Order.INPUT,
-        deadline=run_deadline,
-        budget=run_budget,
-    )
-    raise typer.Exit(execute(spec, runtime, with_tree=with_tree))
 
 
 @app.command()
@@ -273,12 +167,12 @@ def tree(
     if output is not None and Path(output).suffix.lower() != ".svg":
         raise SetupError(f"{output} is no .svg; give it that ending")
     target = load_workflow(workflow)
-    runtime = _runtime(
-        check(target.workflow),
-        load_models(models, target.module),
-        load_deps(deps, target.module),
-        MAX_RUNS,
-        None,
+    check(target.workflow)
+    # What the steps declare is checked by the runtime, against these very deps.
+    runtime = Runtime[Never](
+        target.workflow,
+        models=load_models(models, target.module),
+        deps=cast("Never", load_deps(deps, target.module)),
     )
     try:
         snapshot, now = trio.run(_taken, runtime)
@@ -335,23 +229,6 @@ def demo(
     raise typer.Exit(run_local_llm(output, weights))
 
 
-def _runtime(
-    plan: Plan,
-    models: Mapping[str, Model] | None,
-    deps: object,
-    concurrency: int,
-    budget: Budget | None,
-) -> Runtime[Never]:
-    # What the steps declare is checked by the runtime, against these very deps.
-    return Runtime(
-        plan.workflow,
-        models=models,
-        deps=cast("Never", deps),
-        max_runs=concurrency,
-        budget=budget,
-    )
-
-
 async def _taken(runtime: Runtime[Never]) -> tuple[TreeSnapshot, float]:
     async with runtime:
         return runtime.tree(), trio.current_time()
@@ -369,14 +246,3 @@ def _warn_if_wrong(target: Target) -> None:
         check(target.workflow)
     except WorkflowError as error:
         say(f"understudy: this workflow cannot run yet: {error}")
-
-
-def _usd(option: str, amount: float | None) -> Budget | None:
-    usd = _finite(option, amount)
-    return None if usd is None else Budget(usd=usd)
-
-
-def _finite(option: str, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise SetupError(f"{option} is {value}; give a number, or leave it out")
-    return value

@@ -72,6 +72,11 @@ def plain(value: object) -> object:
     return value
 
 
+def as_mapping(value: object) -> Mapping[str, object] | None:
+    """Return *value* if it is an object as JSON has it, else None."""
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+
+
 def failure_facts(failure: Failure) -> dict[str, object]:
     """Return what a result line says of a failure."""
     facts: dict[str, object] = {

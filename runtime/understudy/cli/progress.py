@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from understudy.cli.job import Show
+from understudy.cli.job_spec import Show
 from understudy.cli.tally import Tally, usd
 from understudy.cli.tree import AT_WORK, tree_view
 from understudy_protocols.supervision_records import TreeSnapshot

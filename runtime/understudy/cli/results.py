@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from understudy.cli.plain import failure_facts, json_line, plain
 from understudy.result import RunResult, StepResult
+from understudy_protocols.errors import RunHeldError
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.usage import NO_USAGE, Usage
 
@@ -27,6 +28,36 @@ def paused_line(line: int, result: RunResult[object], pauses: tuple[str, ...]) -
     """
     facts = _facts(line, result, "paused", None)
     return json_line({**facts, "pauses": pauses})
+
+
+def open_line(line: int, run_id: str, pauses: tuple[str, ...]) -> bytes:
+    """Return the line of a run that waits for an answer, and goes on then.
+
+    Args:
+      pauses: the keys of those that are open.
+    """
+    return json_line({**_unfinished(line, run_id, "paused"), "pauses": pauses})
+
+
+def held_line(line: int, error: RunHeldError) -> bytes:
+    """Return the line of a run that does not go on until somebody decides."""
+    facts = _unfinished(line, error.run_id, "held")
+    return json_line({**facts, "reason": error.reason, "detail": error.detail})
+
+
+def _unfinished(line: int, run_id: str, status: str) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "line": line,
+        "status": status,
+        "value": None,
+        "outputs": {},
+        "failure": None,
+        # Not known before it is over.
+        "usage": None,
+        "duration": None,
+        "steps": [],
+    }
 
 
 def refused_line(line: int, problem: str) -> bytes:

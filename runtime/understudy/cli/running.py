@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,7 +12,8 @@ from typing import Never
 import trio
 
 from understudy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, say
-from understudy.cli.job import Ended, JobSpec, Show, run_job
+from understudy.cli.job import run_job
+from understudy.cli.job_spec import Ended, JobSpec, Show
 from understudy.cli.tally import Tally
 from understudy.cli.writing import rescue
 from understudy.runtime import Runtime
@@ -33,7 +35,7 @@ def execute(spec: JobSpec, runtime: Runtime[Never], *, with_tree: bool) -> int:
         except* KeyboardInterrupt:
             interrupted = True
     if ended is None or interrupted:
-        say("understudy: interrupted at once; results not yet written are lost")
+        say(f"understudy: interrupted at once; {_left(spec)}")
         return EXIT_INTERRUPTED
     return _close(spec, ended)
 
@@ -46,13 +48,35 @@ def _close(spec: JobSpec, ended: Ended) -> int:
         return EXIT_MISUSE
     if not ended.stopped:
         say(tally.sentence(ended.elapsed, spec.output.name))
+        if spec.continuing is not None and (
+            tally.others["paused"] + tally.others["held"]
+        ):
+            say(_how_to_decide(spec.continuing.journal))
         return EXIT_FAILED if tally.others else 0
-    say(f"understudy: {tally.stopped_sentence(ended.stopped, _kept(spec, ended))}")
+    said = tally.stopped_sentence(ended.stopped, _kept(spec, ended))
+    if spec.continuing is not None:
+        said += "; nothing is lost: make the same call again to go on"
+    say(f"understudy: {said}")
     return 128 + ended.signal if ended.signal else EXIT_FAILED
+
+
+def _left(spec: JobSpec) -> str:
+    if spec.continuing is None:
+        return "results not yet written are lost"
+    return f"the same call goes on from {spec.continuing.journal}"
+
+
+def _how_to_decide(journal: str) -> str:
+    return (
+        f"runs that are paused or held wait in {journal}: see `understudy runs list "
+        f"--journal {shlex.quote(journal)}`; when you have decided, make this call again"
+    )
 
 
 def _kept(spec: JobSpec, ended: Ended) -> str:
     """Say where the finished results are."""
+    if spec.continuing is not None:
+        return f"kept in {spec.continuing.journal}"
     left = len(ended.unwritten)
     if not left:
         return f"kept in {spec.output.name}"

@@ -17,6 +17,7 @@ class Tally:
       read: input lines taken; a count.
       not_read: input lines known of and not taken; a count.
       counted_all: whether these are all there were.
+      before: results that an earlier call wrote, and that count here as well; a count.
       completed: runs that completed; a count.
       others: the other results, by status or cause.
       calls: requests to models; a count.
@@ -27,6 +28,7 @@ class Tally:
     read: int = 0
     not_read: int = 0
     counted_all: bool = True
+    before: int = 0
     completed: int = 0
     others: Counter[str] = attrs.field(factory=Counter[str])
     calls: int = 0
@@ -41,7 +43,7 @@ class Tally:
     @property
     def not_run(self) -> int:
         """Input lines known of, without a result; a count."""
-        return self.read - self.finished + self.not_read
+        return max(0, self.read - self.finished + self.not_read)
 
     def add(self, reason: str | None, usage: Usage | None) -> None:
         """Count a result.
@@ -67,7 +69,8 @@ class Tally:
         if self.others:
             reasons = ", ".join(f"{n:,} {why}" for why, n in self.others.most_common())
             parts.append(f"{self.others.total():,} did not ({reasons})")
-        return f"{', '.join(parts)}; {self._cost(elapsed)}; results in {output}"
+        before = f"; {self.before:,} of them before" if self.before else ""
+        return f"{', '.join(parts)}{before}; {self._cost(elapsed)}; results in {output}"
 
     def stopped_sentence(self, reason: str, kept: str) -> str:
         """Return the same for a job that was stopped.

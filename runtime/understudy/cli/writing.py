@@ -36,19 +36,22 @@ class OutputFile:
     fd: int
 
 
-def open_output(path: str, *, overwrite: bool, source: int) -> OutputFile:
+def open_output(
+    path: str, *, overwrite: bool, source: int, journaled: bool = False
+) -> OutputFile:
     """Open *path* for writing, or standard output for ``-``.
 
     Args:
       overwrite: whether a file that is there may be emptied.
       source: the descriptor of the input, which is never emptied.
+      journaled: whether the job has a journal, and looks by itself at what is there.
 
     Raises:
       SetupError: it is there already, or cannot be written.
     """
     if path == "-":
         return OutputFile("standard output", 1)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    flags = (os.O_RDWR if journaled else os.O_WRONLY) | os.O_CREAT | os.O_CLOEXEC
     try:
         there = os.stat(path)
     except FileNotFoundError:
@@ -57,8 +60,12 @@ def open_output(path: str, *, overwrite: bool, source: int) -> OutputFile:
     except OSError as error:
         raise SetupError(f"cannot write {path}: {error.strerror}") from error
     else:
-        _check_existing(path, there, os.fstat(source), overwrite=overwrite)
-        flags |= os.O_TRUNC if stat.S_ISREG(there.st_mode) else 0
+        _check_existing(path, there, os.fstat(source), overwrite=overwrite or journaled)
+        regular = stat.S_ISREG(there.st_mode)
+        if not regular:
+            flags = os.O_WRONLY | os.O_CLOEXEC
+        elif not journaled:
+            flags |= os.O_TRUNC
     try:
         return OutputFile(path, os.open(path, flags, 0o666))
     except OSError as error:

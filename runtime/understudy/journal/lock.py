@@ -105,6 +105,24 @@ def holder_of(lock: Path) -> Holder | None:
         return None
 
 
+def at_work(journal: str | os.PathLike[str]) -> Holder | None:
+    """Return who executes the runs of a journal now; None if nobody does.
+
+    A process of another machine is taken at its word.
+    """
+    place = Path(journal).resolve()
+    holder = holder_of(place.with_name(f"{place.name}.lock"))
+    if holder is None or holder.host != socket.gethostname():
+        return holder
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass  # somebody else's, and alive
+    return holder
+
+
 def _say(file: int, holder: Holder) -> None:
     os.ftruncate(file, 0)
     os.pwrite(file, msgspec.json.encode(holder), 0)

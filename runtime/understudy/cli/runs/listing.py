@@ -1,0 +1,91 @@
+"""Many runs on a terminal: a table, newest first."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from understudy.cli.runs.ages import MICROS, rough_age
+from understudy.cli.runs.screen import STYLES, console_for
+from understudy.cli.runs.story import Story
+from understudy_protocols.journal import StoredRun
+from understudy_protocols.outcomes import RunStatus
+
+
+def runs_text(
+    runs: Iterable[StoredRun],
+    most: int,
+    now: int,
+    story_of: Callable[[StoredRun], Story],
+    file: TextIO,
+) -> str:
+    """Return runs as they are to be written to *file*.
+
+    Args:
+      runs: in the order in which they were accepted.
+      most: so many are shown; a count.
+      now: the time of day; microseconds since 1970.
+      story_of: tells what happened in a run; asked for those that are shown.
+    """
+    counts: Counter[RunStatus] = Counter()
+    last: deque[StoredRun] = deque(maxlen=most)
+    for run in runs:
+        counts[run.status] += 1
+        last.append(run)
+    console = console_for(file)
+    with console.capture() as captured:
+        if last:
+            console.print(_table(tuple(reversed(last)), now, story_of))
+        console.print(Text(_summary(counts, len(last)), "dim"))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def _table(
+    runs: Sequence[StoredRun], now: int, story_of: Callable[[StoredRun], Story]
+) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("run", no_wrap=True, overflow="ellipsis")
+    table.add_column("workflow", no_wrap=True, overflow="ellipsis")
+    table.add_column("status", no_wrap=True)
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for run in runs:
+        table.add_row(
+            run.run_id,
+            run.workflow,
+            Text(run.status.value, STYLES.get(run.status, "")),
+            rough_age((now - run.created_at) / MICROS),
+            Text(_about(run, story_of), "dim"),
+        )
+    return table
+
+
+def _about(run: StoredRun, story_of: Callable[[StoredRun], Story]) -> str:
+    """Return what one has to know of a run that did not simply complete."""
+    match run.status:
+        case RunStatus.PAUSED:
+            pauses = ", ".join(pause.name for pause in story_of(run).open_pauses)
+            return f"waits for {pauses}"
+        case RunStatus.HELD:
+            held = story_of(run).held
+            return "" if held is None else f"{held.reason}: {held.detail}"
+        case RunStatus.FAILED:
+            failure = story_of(run).failure
+            return "" if failure is None else str(failure)
+        case _:
+            return ""
+
+
+def _summary(counts: Counter[RunStatus], shown: int) -> str:
+    total = counts.total()
+    if not total:
+        return "no such runs"
+    parts = ", ".join(f"{n:,} {status.value}" for status, n in counts.most_common())
+    said = f"{total:,} run{'s' if total != 1 else ''}: {parts}"
+    if shown < total:
+        said += f"; the newest {shown:,} are shown (--limit)"
+    return said
