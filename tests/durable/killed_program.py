@@ -1,7 +1,8 @@
 """A program that is killed: runs with a journal, and a ledger of what they did.
 
 ``killed_program.py JOURNAL LEDGER RUNS [POINT COUNT]``: at the POINT (``before`` or
-``after`` a batch is safe) of its COUNT-th batch it kills itself.
+``after`` a batch is safe) of its COUNT-th batch it kills itself.  With 0 RUNS there is
+one, of sixty steps in a row.
 """
 
 from __future__ import annotations
@@ -117,9 +118,15 @@ def workflow(ledger: Ledger) -> Workflow[object, object, object]:
     )
 
 
+def chain(ledger: Ledger) -> Workflow[object, object, object]:
+    """Return sixty steps in a row."""
+    return sequence(*[noted(ledger, f"s{number}") for number in range(60)])
+
+
 async def main(store: SqliteStore, ledger: Ledger, runs: int) -> int:
     """Bring all runs to their end; return how many did not complete."""
-    whole = workflow(ledger)
+    whole = workflow(ledger) if runs else chain(ledger)
+    names = 11 if runs else 60
     bad = 0
     async with Runtime(whole, journal=store) as runtime, trio.open_nursery() as nursery:
 
@@ -127,9 +134,9 @@ async def main(store: SqliteStore, ledger: Ledger, runs: int) -> int:
             nonlocal bad
             result = await runtime.run(whole, number, run_id=f"run {number}")
             outputs: Mapping[str, object] = result.outputs
-            bad += result.status is not RunStatus.COMPLETED or len(outputs) != 11
+            bad += result.status is not RunStatus.COMPLETED or len(outputs) != names
 
-        for number in range(runs):
+        for number in range(runs or 1):
             nursery.start_soon(one, number)
     return bad
 

@@ -31,7 +31,8 @@ BOUND = 60.0
 class World:
     """What is left when the program is gone: its journal, and the ledger."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runs: int = RUNS) -> None:
+        self.runs = runs
         self.journal, self.ledger = folder / "runs.db", folder / "ledger"
         self.ledger.touch()
         self.flights: Counter[str] = Counter()
@@ -42,7 +43,7 @@ class World:
         done = self.finished()
         before = self.lines()
         command = [sys.executable, str(PROGRAM), str(self.journal), str(self.ledger)]
-        process = subprocess.Popen([*command, str(RUNS), *point])
+        process = subprocess.Popen([*command, str(self.runs), *point])
         try:
             code = process.wait(timeout=kill_after or BOUND)
         except subprocess.TimeoutExpired:
@@ -83,7 +84,7 @@ class World:
         """See that every run ended once, and completed."""
         with SqliteReader(self.journal) as reader:
             runs = list(reader.runs())
-            assert len(runs) == RUNS
+            assert len(runs) == (self.runs or 1)
             for run in runs:
                 assert run.status is RunStatus.COMPLETED
                 records = [decode_record(one) for one in reader.records(run.row)]
@@ -102,6 +103,20 @@ def test_a_process_that_dies_around_a_write_loses_nothing_and_repeats_nothing(
     world.live(point, str(count))
     assert world.live() == 0
     world.check()
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_of_sixty_steps_at_most_the_one_in_flight_is_done_again(
+    point: str, tmp_path: Path
+) -> None:
+    """Which is what other durable runtimes redo of it as well."""
+    world = World(tmp_path, runs=0)
+    assert world.live(point, "31") == -signal.SIGKILL
+    assert world.live() == 0
+    world.check()
+    lines = world.lines()
+    assert len(set(lines)) == 60
+    assert len(lines) <= 61
 
 
 def test_a_process_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:

@@ -538,3 +538,13 @@ def test_a_runtime_that_cannot_write_for_a_minute_fails_and_its_runs_are_kept() 
     assert "the disk is full" in reasons
     assert [note[0] for note in notes] == ["a"]
     assert live(workflow, store.copy(), ends(workflow)).value == "b"
+
+
+def test_a_run_takes_room_in_proportion_to_its_steps() -> None:
+    def size(steps: int) -> int:
+        workflow = sequence(*[noting(f"s{n}", [], takes=0.0) for n in range(steps)])
+        store = MemoryStore()
+        live(workflow, store, ends(workflow))
+        return sum(map(len, store._records[1]))
+
+    assert size(100) <= 12 * size(10)
