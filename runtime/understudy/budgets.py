@@ -9,7 +9,7 @@ import attrs
 
 from understudy_protocols.budget import Budget, BudgetLedger, Reservation
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.usage import Usage
+from understudy_protocols.usage import NO_USAGE, Usage
 
 
 class Hold:
@@ -71,8 +71,9 @@ class RunBudget:
 
     def spent_before(self, usage: Usage) -> None:
         """Count what was spent before this process took over; not in those above."""
-        spent = self.ledger.spent + usage
-        self.ledger = attrs.evolve(self.ledger, spent=spent)
+        if usage != NO_USAGE:
+            spent = self.ledger.spent + usage
+            self.ledger = attrs.evolve(self.ledger, spent=spent)
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in this account and all above, or in none.

@@ -359,11 +359,12 @@ class DurableRuns:
         if run.status.terminal:
             flow.write_end(run)
             return
-        journal.status(RunStatus.RUNNING)
         run.become(RunStatus.RUNNING)
         self._arm(run)
         if not run.ended:
             replay.go_on()
+        if run.status is RunStatus.RUNNING:
+            journal.status(RunStatus.RUNNING)
 
     def _follow(self, run: Run, hosted: Hosted, records: list[Record]) -> Replay | None:
         """Lead a run through its records; None if they do not fit, and it is held."""
