@@ -19,6 +19,7 @@
     │       ├── DuplicateNameError
     │       ├── UnreachableBranchError
     │       ├── UnboundedLoopError
+    │       ├── UnnamedFunctionError
     │       └── TooLargeError
     ├── DeliveryError             a message did not reach an actor
     │   ├── MailboxFullError
@@ -169,6 +170,10 @@ class UnreachableBranchError(WorkflowError):
 
 class UnboundedLoopError(WorkflowError):
     """A loop has no largest number of rounds."""
+
+
+class UnnamedFunctionError(WorkflowError):
+    """With a journal: a function has no name that it could be known by later."""
 
 
 class TooLargeError(WorkflowError):

@@ -236,6 +236,19 @@ class Called(_Placed, frozen=True, array_like=True, tag=15):
     failed: bool = False
 
 
+class Reshaped(_Record, frozen=True, array_like=True, tag=16):
+    """The run goes on under another shape of its workflow.
+
+    What was recorded before counts as made under it too: it is the same there, or
+    somebody has accepted that it is not.
+
+    Args:
+      shape: the id of its fingerprint.
+    """
+
+    shape: int
+
+
 Placed: TypeAlias = (
     Finished
     | Failed
@@ -251,7 +264,7 @@ Placed: TypeAlias = (
 )
 """A record of what happened at one node."""
 
-Record: TypeAlias = Accepted | Placed | Held | Released | Ended
+Record: TypeAlias = Accepted | Placed | Held | Released | Ended | Reshaped
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Record)
@@ -287,4 +300,4 @@ def _problem(content: bytes, error: Exception) -> str:
     return f"this is no record that can be read: {error}"
 
 
-_TAGS: Final = frozenset(range(1, 16))
+_TAGS: Final = frozenset(range(1, 17))

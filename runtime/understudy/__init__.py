@@ -30,6 +30,7 @@ from understudy.workflows.context import Context
 from understudy.workflows.fan_outs import each, parallel
 from understudy.workflows.inputs import InputError
 from understudy.workflows.joins import all_of, best_effort, first_success, quorum
+from understudy.workflows.naming import named_function
 from understudy.workflows.nodes import Workflow
 from understudy.workflows.policy import Decision, RoutingPolicy
 from understudy.workflows.seed_steps import WorkflowStep
@@ -135,6 +136,7 @@ __all__ = [
     "first_success",
     "freeze",
     "maybe",
+    "named_function",
     "parallel",
     "parallel_execute",
     "pause",

@@ -47,6 +47,7 @@ from understudy_protocols.errors import (
     CodecError,
     ConfigError,
     JournalError,
+    RunHeldError,
     RunSuspendedError,
     SetupError,
 )
@@ -111,6 +112,9 @@ class Runtime(Runs, Generic[D]):
         before a crash is done again.
       resume: whether runs that an earlier process left go on by themselves, or
         each when its `run_id` is submitted again.
+      accept_changes: whether runs go on although a node that they have been at is
+        not what it was, if their records can be followed.  Otherwise such a run is
+        held, and the error says what has changed.
 
     Raises:
       WorkflowError: a workflow cannot run as it is written.
@@ -133,6 +137,7 @@ class Runtime(Runs, Generic[D]):
         journal: Store | str | Path | None = None,
         durability: Durability = "step",
         resume: Literal["auto", "manual"] = "auto",
+        accept_changes: bool = False,
     ) -> None:
         if not workflows:
             raise ConfigError("a Runtime needs one workflow or more to host")
@@ -165,6 +170,7 @@ class Runtime(Runs, Generic[D]):
             utcnow,
             lambda: self._system.new_id(),
             {name: hosted.plan for name, hosted in self._by_name().items()},
+            accept_changes,
         )
         self._resumes = resume == "auto"
         self._reception = Reception(
@@ -356,7 +362,7 @@ class Runtime(Runs, Generic[D]):
         self._flow.enter_system()
         begin_models(self.models)
         if self._keeping is not None:
-            self._keeping.open(self._by_name())
+            self._keeping.open()
         try:
             await self._system.__aenter__()
         except BaseException:
@@ -375,10 +381,12 @@ class Runtime(Runs, Generic[D]):
         hosted = self._by_name()
         for stored in self._keeping.runs.unfinished():
             one = hosted.get(stored.workflow)
-            if one is None or stored.status is RunStatus.HELD:
+            if one is None:
                 continue
             try:
                 self._reception.resume(stored, one)
+            except RunHeldError:
+                continue  # until somebody decides
             except (JournalError, CodecError) as error:
                 # That one run cannot be read keeps no other from going on.
                 _LOG.error("run %r stays where it is: %s", stored.run_id, error)

@@ -22,6 +22,7 @@ from understudy import (
     cascade,
     child,
     each,
+    named_function,
     pause,
     repeat,
     sequence,
@@ -109,12 +110,21 @@ def test_what_the_users_code_decided_is_not_asked_again() -> None:
         return f"asked {len(asked)}"
 
     workflow: Flow = sequence(
-        repeat(thing, until=lambda _: changes("until"), max_rounds=5, name="loop"),
-        cascade(
-            thing.named("low"), thing.named("high"), accept=lambda _: changes("accept")
+        repeat(
+            thing,
+            until=named_function("until", lambda _: changes("until")),
+            max_rounds=5,
+            name="loop",
         ),
-        each(thing.named("one"), over=over, name="all"),
-        child(thing.named("inner"), input=given, name="within"),
+        cascade(
+            thing.named("low"),
+            thing.named("high"),
+            accept=named_function("accept", lambda _: changes("accept")),
+        ),
+        each(thing.named("one"), over=named_function("over", over), name="all"),
+        child(
+            thing.named("inner"), input=named_function("given", given), name="within"
+        ),
     )
     store = Filmed()
     whole = live(workflow, store, ends(workflow))

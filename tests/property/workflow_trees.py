@@ -7,7 +7,7 @@ says by plain recursion what must come of it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias, cast
 
 import attrs
@@ -31,6 +31,7 @@ from understudy import (
     child,
     each,
     maybe,
+    named_function,
     parallel,
     pause,
     quorum,
@@ -367,7 +368,7 @@ def _leaf(spec: Leaf) -> AnyNode:
         needs=[name if sure else maybe(name) for name, sure in spec.needs],
         output=tuple if spec.shape == "list" else int,
         retry=RetryConfig(max_attempts=MAX_ATTEMPTS, backoff_base=spec.backoff),
-        when=None if spec.runs is None else when,
+        when=None if spec.runs is None else named_function("as drawn", when),
     )(body)
 
 
@@ -387,7 +388,7 @@ def _split(spec: Split) -> AnyNode:
         assert isinstance(size, int)
         return tuple(range(size))
 
-    over = size if isinstance(size, str) else items
+    over = size if isinstance(size, str) else named_function("as drawn", items)
     return each(
         build(spec.parts[0]),
         over=over,
@@ -399,6 +400,10 @@ def _split(spec: Split) -> AnyNode:
 
 def accepts(value: object) -> bool:
     return digest(value) % 3 == 0
+
+
+def inner_input(context: Context[object]) -> int:
+    return digest((context.input, context.item))
 
 
 def _detour(spec: Detour) -> AnyNode:
@@ -419,6 +424,10 @@ def _detour(spec: Detour) -> AnyNode:
                 spec.policy
             ]
             branches = dict(zip(labels, parts, strict=True))
+            if spec.policy != "object":
+                chosen = named_function(
+                    "as drawn", cast("Callable[..., object]", chosen)
+                )
             made: object = route(chosen, name=spec.name, **branches)  # type: ignore[call-overload]  # labels look like options
             return cast("AnyNode", made)
         case "cascade":
@@ -430,7 +439,7 @@ def _detour(spec: Detour) -> AnyNode:
         case "child":
             return child(
                 parts[0],
-                input=lambda context: digest((context.input, context.item)),
+                input=inner_input,
                 name=spec.name,
             )
 

@@ -18,6 +18,7 @@ from typing import TypeVar, cast
 import attrs
 
 from understudy.engine.model_services import models_of
+from understudy.workflows.naming import FILE_MODULE
 from understudy.workflows.nodes import AnyWorkflow, Workflow
 from understudy.workflows.seed_steps import HasWorkflow, Runnable, WorkflowStep, as_node
 from understudy.workflows.step import Step
@@ -137,7 +138,7 @@ def _load_file(where: str) -> ModuleType:
         raise SetupError(f"there is no file {where}")
     _put_on_path(path.resolve().parent)
     # By its own name, so that its neighbours can import it and get the same.
-    name = path.stem if path.stem not in sys.modules else f"understudy_file_{path.stem}"
+    name = path.stem if path.stem not in sys.modules else f"{FILE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise SetupError(f"{where} is no Python file; its name must end in .py")

@@ -16,6 +16,7 @@ from understudy.engine.forks import forked
 from understudy.engine.hosting import Hosted
 from understudy.engine.replay import DivergedError, Replay
 from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
+from understudy.engine.shapes import CHANGED, ChangedError, Shapes, held_for, shape_of
 from understudy.engine.strand import Run
 from understudy.journal.recorder import Recorder
 from understudy.journal.values import restored, stored
@@ -55,6 +56,7 @@ class DurableRuns:
       recorder: writes to it.
       account: the runtime's budget, which every run draws on.
       new_id: gives an id that nobody has.
+      shapes: of the workflows.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class DurableRuns:
         account: RunBudget,
         utcnow: Callable[[], datetime],
         new_id: Callable[[], str],
+        shapes: Shapes,
     ) -> None:
         self._new_id = new_id
         self.store = store
@@ -73,17 +76,12 @@ class DurableRuns:
         self._account = account
         self._book = Book(recorder, lambda: flow.now(), utcnow)
         self._rows = 0
-        self._nodes: dict[str, Mapping[str, int]] = {}
-        self._paths: dict[int, str] = {}
-        self._shapes: dict[str, int] = {}
+        self._shapes = shapes
         # Of this process's own time: the store may not know of them yet.
         self._held: dict[str, RunHeldError] = {}
 
-    def open(self, hosted: Mapping[str, Hosted]) -> None:
+    def open(self) -> None:
         """Take the journal over.
-
-        Args:
-          hosted: the workflows by name.
 
         Raises:
           JournalError: it cannot be used; the error says why.
@@ -91,12 +89,7 @@ class DurableRuns:
         store = self.store
         store.open()
         self._rows = store.next_row - 1
-        for name, one in hosted.items():
-            paths = [node.path for node in one.plan.root.walk()]
-            numbers = {path: store.fingerprint_id(path.encode()) for path in paths}
-            self._nodes[name] = numbers
-            self._paths.update({number: path for path, number in numbers.items()})
-            self._shapes[name] = 0
+        self._shapes.open()
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -145,7 +138,11 @@ class DurableRuns:
         """Return a journal for a new run; nothing is in it yet."""
         self._rows += 1
         return RunJournal(
-            self._book, self._nodes[run.workflow], self._rows, run.created
+            self._book,
+            self._shapes.nodes[run.workflow],
+            self._rows,
+            run.created,
+            self._shapes.now[run.workflow],
         )
 
     def accept(self, run: Run, accepted: Accepted) -> None:
@@ -156,7 +153,7 @@ class DurableRuns:
             journal.row,
             run.id,
             run.workflow,
-            self._shapes[run.workflow],
+            self._shapes.now[run.workflow],
             RunStatus.RUNNING if run.begin is None else RunStatus.QUEUED,
             accepted.created_at,
             self._book.moment(),
@@ -208,13 +205,15 @@ class DurableRuns:
         accepted, rest = records[0], records[1:]
         if stored.run_id in self._held and not release:
             raise self._held[stored.run_id]
-        if stored.status is RunStatus.HELD and not release:
-            for record in reversed(rest):
-                if isinstance(record, Held):
-                    raise RunHeldError(stored.run_id, record.reason, record.detail)
+        held = held_for(rest)
+        if held and stored.status is RunStatus.HELD and not release:
+            shape = shape_of(stored.fingerprint, rest)
+            if not self._shapes.settle(held, hosted.name, shape):
+                raise RunHeldError(stored.run_id, held.reason, held.detail)
+            release = True
         run = self._cell(stored, accepted, rest, hosted)
         if stored.status.terminal:
-            self._follow(run, hosted, rest)
+            self._follow(run, hosted, rest, None)
             run.settle()
             return run
         if stored.status is RunStatus.RUNNING:
@@ -235,7 +234,7 @@ class DurableRuns:
 
         def begin() -> None:
             if not run.ended:
-                self._begin(run, hosted, rest, release=release)
+                self._begin(run, hosted, rest, held)
 
         run.begin = lambda _: journal.when_safe(begin)
         return run
@@ -258,20 +257,23 @@ class DurableRuns:
         run_id = new_id or self._new_id()
         if self.store.find(run_id) is not None:
             raise SetupError(f"there is a run {run_id!r}; give the fork another id")
-        records = forked(
-            [decode_record(one) for one in self.store.records(source.row)],
-            self._path,
-            from_step,
-            changes,
-            self._stored,
-        )
+        shapes, theirs = self._shapes, self._records(source)
+        records = forked(theirs, shapes.path_of, from_step, changes, self._stored)
+        before = shape_of(source.fingerprint, theirs)
+        try:
+            shapes.compare(hosted.name, before, lambda: shapes.places(records))
+        except ChangedError as error:
+            raise SetupError(
+                f"what run {source.run_id!r} had done there has changed: {error}; "
+                "fork it from an earlier step"
+            ) from error
         self._rows += 1
         moment = self._book.moment()
         known = msgspec.structs.replace(
             source,
             row=self._rows,
             run_id=run_id,
-            fingerprint=self._shapes[hosted.name],
+            fingerprint=shapes.now[hosted.name],
             status=RunStatus.QUEUED,
             created_at=moment,
             changed_at=moment,
@@ -326,25 +328,33 @@ class DurableRuns:
             run.hard_deadline = now + left
         run.journal = RunJournal(
             self._book,
-            self._nodes[hosted.name],
+            self._shapes.nodes[hosted.name],
             stored.row,
             created,
+            shape_of(stored.fingerprint, records),
             number=len(records) + 1,
         )
         return run
 
     def _begin(
-        self, run: Run, hosted: Hosted, records: list[Record], *, release: bool
+        self, run: Run, hosted: Hosted, records: list[Record], held: Held | None
     ) -> None:
+        """Follow the records of a run, and let it go on.
+
+        Args:
+          held: what it was held for, and goes on in spite of.
+        """
         flow, journal = self._flow, run.journal
         assert journal is not None, "its cell was made with one"
         if run.deadline != math.inf:
             # Its clock stood still while nobody executed it, in line as well.
             run.deadline += flow.now() - run.created - self._last(records)
-        replay = self._follow(run, hosted, records)
-        if replay is None:
+        try:
+            replay = self._follow(run, hosted, records, held)
+        except RunHeldError as error:
+            self.hold(run, error.reason, error.detail)
             return
-        if release:
+        if held is not None and held.reason == "unknown_outcome":
             replay.begun.clear()
         for (path, _), number in replay.begun.items():
             self.hold(
@@ -356,6 +366,8 @@ class DurableRuns:
             )
             return
         run.replay = None
+        if journal.shape != self._shapes.now[hosted.name]:
+            journal.reshaped(self._shapes.now[hosted.name])
         if run.status.terminal:
             flow.write_end(run)
             return
@@ -366,26 +378,42 @@ class DurableRuns:
         if run.status is RunStatus.RUNNING:
             journal.status(RunStatus.RUNNING)
 
-    def _follow(self, run: Run, hosted: Hosted, records: list[Record]) -> Replay | None:
-        """Lead a run through its records; None if they do not fit, and it is held."""
+    def _follow(
+        self, run: Run, hosted: Hosted, records: list[Record], held: Held | None
+    ) -> Replay:
+        """Lead a run through its records.
+
+        Raises:
+          RunHeldError: they do not fit what the workflow is now.
+        """
         assert run.journal is not None, "its cell was made with one"
+        shapes = self._shapes
+        accepted = shapes.accept_changes or (
+            held is not None and held.reason == CHANGED
+        )
+        before = None if accepted else run.journal.shape
         replay = Replay(
             records,
-            self._path,
+            shapes.path_of,
             run.journal.created,
             self.store.blob,
             run.remember,
         )
         run.replay = replay
         try:
+            shapes.compare(hosted.name, before, lambda: shapes.places(records))
             hosted.enter(run)
             replay.follow_all()
+            shapes.compare(hosted.name, before, replay.standing)
+            _see_that_it_is_over(run, replay)
+        except ChangedError as error:
+            raise RunHeldError(run.id, CHANGED, str(error)) from error
         except DivergedError as error:
-            self.hold(run, "changed_code", str(error))
-            return None
+            since = "" if before is None else shapes.all_changes(hosted.name, before)
+            detail = f"{error} ({since})" if since else str(error)
+            raise RunHeldError(run.id, CHANGED, detail) from error
         except (CodecError, JournalError) as error:
-            self.hold(run, "unreadable", str(error))
-            return None
+            raise RunHeldError(run.id, "unreadable", str(error)) from error
         self._spent_before(run, replay)
         ended = replay.ended
         if ended is not None:
@@ -409,11 +437,8 @@ class DurableRuns:
             used += [usage for usage in (entry.usage, *ends) if usage is not None]
         run.budget.spent_before(sum(used, NO_USAGE))
 
-    def _path(self, number: int) -> str:
-        """Return the path of a node, also of one that is no more."""
-        if number not in self._paths:
-            self._paths[number] = self.store.fingerprint(number).decode()
-        return self._paths[number]
+    def _records(self, known: StoredRun) -> list[Record]:
+        return [decode_record(one) for one in self.store.records(known.row)]
 
     def _stored(self, value: object) -> object:
         return stored(value, self.recorder.batch.blobs.setdefault)
@@ -424,6 +449,12 @@ class DurableRuns:
     @staticmethod
     def _last(records: list[Record]) -> float:
         return max((getattr(record, "at", 0) for record in records), default=0) / MICROS
+
+
+def _see_that_it_is_over(run: Run, replay: Replay) -> None:
+    ended = replay.ended
+    if ended and ended.status == RunStatus.COMPLETED.value and not run.ended:
+        raise DivergedError("the run has completed, and would now have more to do")
 
 
 def _budget(accepted: Accepted) -> Budget | None:

@@ -16,6 +16,7 @@ from understudy_protocols.records import (
     Placed,
     Record,
     Released,
+    Reshaped,
 )
 
 
@@ -62,7 +63,7 @@ def forked(
 def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
     """Yield the records of what happened, without what was done to the run."""
     for record in records:
-        if not isinstance(record, Ended | Held | Released):
+        if not isinstance(record, Ended | Held | Released | Reshaped):
             yield record
 
 

@@ -13,8 +13,8 @@ import trio
 from understudy.budgets import RunBudget
 from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
-from understudy.engine.hosting import Hosted
 from understudy.engine.requests import Requests, Serving
+from understudy.engine.shapes import Shapes
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
 from understudy.journal.tags import give_tags
@@ -39,9 +39,9 @@ class Keeping:
         self.runs = runs
         self._thread = thread
 
-    def open(self, hosted: Mapping[str, Hosted]) -> None:
+    def open(self) -> None:
         """See `DurableRuns.open`."""
-        self.runs.open(hosted)
+        self.runs.open()
 
     def close(self) -> None:
         """Let go of the journal; what was handed over is written, if it can be."""
@@ -76,14 +76,17 @@ def keeping(
     utcnow: Callable[[], datetime],
     new_id: Callable[[], str],
     plans: Mapping[str, Plan],
+    accept_changes: bool,
 ) -> Keeping | None:
     """Return what a runtime with this journal has besides; None without one.
 
     Args:
       plans: of the workflows, by name; the classes that they declare get tags.
+      accept_changes: see `Runtime`.
 
     Raises:
       ConfigError: a durability that there is not, or two classes of one name.
+      UnnamedFunctionError: a function has no name that stays the same.
     """
     if journal is None:
         return None
@@ -94,7 +97,8 @@ def keeping(
     thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
     recorder = Recorder(write, durability)
-    runs = DurableRuns(store, recorder, flow, account, utcnow, new_id)
+    shapes = Shapes(store, plans, accept_changes)
+    runs = DurableRuns(store, recorder, flow, account, utcnow, new_id, shapes)
     return Keeping(runs, thread)
 
 

@@ -28,6 +28,7 @@ from understudy_protocols.records import (
     Record,
     Released,
     Reserved,
+    Reshaped,
     Retrying,
 )
 from understudy_protocols.usage import NO_USAGE, Usage
@@ -92,6 +93,7 @@ class Replay:
         self.begun: dict[tuple[str, str], int] = {}
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
         self.used: dict[tuple[str, str], Usage] = {}
+        self._held_for = ""
         self._records = records
         self._path_of = path_of
         self._created = created
@@ -113,13 +115,24 @@ class Replay:
         for number, record in enumerate(self._records, 1):
             match record:
                 case Held():
+                    self._held_for = record.reason
+                case Reshaped():
                     pass
                 case Released():
-                    self.begun.clear()
+                    if self._held_for == "unknown_outcome":
+                        self.begun.clear()
                 case Ended():
                     self.ended = record
                 case _:
                     self._follow(number, cast("Placed", record))
+
+    def standing(self) -> list[str]:
+        """Return the paths of the nodes that strands have come to, and wait at."""
+        return [
+            path
+            for (path, _), arrival in self._arrived.items()
+            if not arrival.strand.ended
+        ]
 
     def go_on(self) -> None:
         """Let everything go on that was under way."""

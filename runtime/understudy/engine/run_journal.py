@@ -36,6 +36,7 @@ from understudy_protocols.records import (
     Record,
     Released,
     Reserved,
+    Reshaped,
     Retrying,
     Skipped,
     encode_record,
@@ -99,6 +100,7 @@ class RunJournal:
       nodes: the number of each node's path.
       row: what the store calls the run by.
       created: when it was accepted; seconds on the runtime's clock.
+      shape: the id of the shape that its records count as made under.
       number: of its next record.
 
     Attributes:
@@ -106,7 +108,16 @@ class RunJournal:
       begin: sets the run going then, if it was its turn before.
     """
 
-    __slots__ = ("_book", "_nodes", "_number", "begin", "created", "row", "safe")
+    __slots__ = (
+        "_book",
+        "_nodes",
+        "_number",
+        "begin",
+        "created",
+        "row",
+        "safe",
+        "shape",
+    )
 
     def __init__(
         self,
@@ -114,6 +125,7 @@ class RunJournal:
         nodes: Mapping[str, int],
         row: int,
         created: float,
+        shape: int,
         number: int = 0,
     ) -> None:
         self._book: Book = book
@@ -121,6 +133,7 @@ class RunJournal:
         self.created: float = created
         self._number: int = number
         self.row: int = row
+        self.shape: int = shape
         self.safe: trio.Event = trio.Event()
         self.begin: Callable[[], None] | None = None
         if number:
@@ -300,6 +313,11 @@ class RunJournal:
         """Somebody lets the run go on: it may die as often again."""
         self._book.recorder.batch.recoveries[self.row] = 0
         self._note(Released())
+
+    def reshaped(self, shape: int) -> None:
+        """The run goes on under another shape of its workflow."""
+        self.shape = shape
+        self._note(Reshaped(shape))
 
     def recovered(self, count: int) -> None:
         """A process has died while it ran, for the so many-th time.

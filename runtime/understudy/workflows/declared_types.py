@@ -21,20 +21,20 @@ def declared_types(plan: Plan) -> Iterator[object]:
     """Yield the type of every value that a run of *plan* can hold, where declared."""
     yield plan.input_type
     for node in plan.root.walk():
-        yield from types_at(node)
+        yield from (declared for _, declared in types_at(node))
 
 
-def types_at(plan: PlanNode) -> Iterator[object]:
-    """Yield the types that one node declares, of what it takes and what it gives."""
+def types_at(plan: PlanNode) -> Iterator[tuple[str, object]]:
+    """Yield what one node declares of the values that it takes and gives, by name."""
     match plan.node:
         case Step() as step:
-            yield step.output_type
+            yield "output", step.output_type
         case Pause() as pause:
-            yield pause.output
+            yield "output", pause.output
         case Each(over=source) | Child(source=source):
-            yield plan.input_type
+            yield "inner input", plan.input_type
             # What such a function gives is recorded: it is not asked again.
-            yield result_of(source) if callable(source) else UNDECLARED
+            yield "given", result_of(source) if callable(source) else UNDECLARED
         case _:
             pass
 
@@ -48,20 +48,26 @@ def classes_in(declared: Iterable[object]) -> tuple[type, ...]:
     Args:
       declared: annotations, already resolved.
     """
-    found: dict[type, None] = {}
+    return tuple(
+        named
+        for named in names_in(declared)
+        if isinstance(named, type) and is_tagged(named)
+    )
+
+
+def names_in(declared: Iterable[object]) -> Iterator[object]:
+    """Yield the classes and aliases in these types that stand for more, each once."""
     todo, seen = list(declared)[::-1], set[object]()
     while todo:
         hint = todo.pop()
-        named = named_in(hint)
-        if isinstance(named, type) and is_tagged(named):
-            found[named] = None
         inside = list(parts_of(hint))
+        named = named_in(hint)
         if named is not None and named not in seen:
             # Once: such a type may hold itself.
             seen.add(named)
+            yield named
             inside += [part for _, part in definition_of(named)]
         todo += inside[::-1]
-    return tuple(found)
 
 
 def is_tagged(cls: type) -> bool:

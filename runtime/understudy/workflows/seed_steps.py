@@ -7,11 +7,13 @@ and may add one: its own name.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from understudy.workflows.context import Context
 from understudy.workflows.hints import is_async
+from understudy.workflows.naming import named_function
 from understudy.workflows.nodes import AnyWorkflow, Need, Workflow
 from understudy.workflows.step import Step, checked_needs
 from understudy_protocols.errors import ConfigError
@@ -79,6 +81,7 @@ def _from_object(thing: WorkflowStep) -> Step[object, object, object]:
             "def should_execute(state)"
         )
 
+    @functools.wraps(thing.execute)
     async def execute(context: Context[object]) -> object:
         state = _state(context)
         return _added(name, state, await thing.execute(state))
@@ -90,7 +93,8 @@ def _from_object(thing: WorkflowStep) -> Step[object, object, object]:
         name=name,
         call=execute,
         needs=None if needs is None else checked_needs(needs, name),
-        when=should_execute,
+        # Its own question, and no function that stands by itself.
+        when=named_function("should_execute", should_execute),
     )
 
 
