@@ -24,6 +24,7 @@ from understudy import (
     RunStatus,
     Runtime,
     StepError,
+    Workflow,
     best_effort,
     cascade,
     child,
@@ -105,14 +106,14 @@ def words(context: Context[Order]) -> tuple[str, ...]:
     return context.input.words
 
 
-def is_second(value: int) -> bool:
+def is_second(value: object) -> bool:
     """Whether that was the second round."""
     return value == 2
 
 
-def is_dear(value: Price) -> bool:
+def is_dear(value: object) -> bool:
     """Whether a price is high."""
-    return value.euros > 1000
+    return isinstance(value, Price) and value.euros > 1000
 
 
 def short_or_long(context: Context[Order]) -> str:
@@ -120,7 +121,7 @@ def short_or_long(context: Context[Order]) -> str:
     return "long" if len(context.input.words) > 5 else "short"
 
 
-flow = sequence(
+flow: Workflow[Order, bool, object] = sequence(
     price,
     cascade(price.named("low"), price.named("high"), accept=is_dear, name="better"),
     each(letters, over=words, name="counts"),
@@ -163,6 +164,7 @@ def release(source: Path, target: Path, number: int) -> None:
         connection.execute(f"VACUUM INTO '{target}'")
     connection.close()
     with sqlite3.connect(target) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (number,))
     connection.close()
 
