@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import pytest
 import trio
@@ -21,7 +22,12 @@ from understudy import (
     step,
 )
 from understudy.journal.memory import MemoryStore
-from understudy_protocols.errors import RunHeldError, SetupError
+from understudy_protocols.errors import (
+    JournalCorruptError,
+    RunHeldError,
+    SetupError,
+)
+from understudy_protocols.journal import Request
 from understudy_protocols.records import Answered
 
 
@@ -219,3 +225,20 @@ def test_runs_wait_for_a_word_if_they_are_not_to_go_on_by_themselves() -> None:
         return await runtime.get(RUN).result()
 
     assert live(workflow, image, wait, resume="manual").value == "a"
+
+
+class Unasked(MemoryStore):
+    """A store whose requests cannot be read."""
+
+    def requests(self) -> Iterable[Request]:
+        raise JournalCorruptError("request 1 is damaged")
+
+
+def test_runs_go_on_although_requests_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    workflow = noting("a", [], takes=10.0)
+    assert live(workflow, Unasked(), ends(workflow)).value == "a"
+    assert [one.message for one in caplog.records] == [
+        "requests cannot be read: request 1 is damaged"
+    ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
 import msgspec
 import trio
 
-from understudy_protocols.errors import UnderstudyError
+from understudy_protocols.errors import JournalError, UnderstudyError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.journal import Batch, Request, Store
 from understudy_protocols.supervision import Life
+
+_LOG = logging.getLogger("understudy.journal")
 
 LOOKS = 0.25
 """How often the journal is looked into for requests; seconds."""
@@ -84,6 +87,7 @@ class Requests:
         self._batch = batch
         self._wake = wake
         self._dealt_with: set[int] = set()
+        self._trouble = ""
 
     async def run(self, life: Life) -> None:
         """Look for requests until asked to stop."""
@@ -94,7 +98,13 @@ class Requests:
                 await life.wait_stop()
             if life.stopping:
                 return
-            self.look()
+            try:
+                self.look()
+            except JournalError as error:
+                # Runs do not end because nothing can be asked about them.
+                if str(error) != self._trouble:
+                    _LOG.error("requests cannot be read: %s", error)
+                self._trouble = str(error)
 
     def look(self) -> None:
         """Do what is asked now."""
