@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,11 @@ from understudy.cli.runs.screen import STYLES, console_for
 from understudy.cli.runs.story import Story
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
+
+_GAP = 2
+_TITLES = ("run", "workflow", "status", "age")
+_MOST = (36, 20, 9, 6)
+"""So wide is a column at most; characters."""
 
 
 def runs_text(
@@ -39,28 +45,38 @@ def runs_text(
     console = console_for(file)
     with console.capture() as captured:
         if last:
-            console.print(_table(tuple(reversed(last)), now, story_of))
+            console.print(_table(tuple(reversed(last)), now, story_of, console.width))
         console.print(Text(_summary(counts, len(last)), "dim"))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _table(
-    runs: Sequence[StoredRun], now: int, story_of: Callable[[StoredRun], Story]
+    runs: Sequence[StoredRun],
+    now: int,
+    story_of: Callable[[StoredRun], Story],
+    width: int,
 ) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("run", no_wrap=True, overflow="ellipsis")
-    table.add_column("workflow", no_wrap=True, overflow="ellipsis")
-    table.add_column("status", no_wrap=True)
-    table.add_column("age", no_wrap=True, justify="right")
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-    for run in runs:
-        table.add_row(
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    rows = [
+        (
             run.run_id,
             run.workflow,
-            Text(run.status.value, STYLES.get(run.status, "")),
+            run.status.value,
             rough_age((now - run.created_at) / MICROS),
-            Text(_about(run, story_of), "dim"),
         )
+        for run in runs
+    ]
+    left = width
+    for title, most, *cells in zip(_TITLES, _MOST, *rows, strict=True):
+        # Fixed: a long sentence in the last column takes nothing from the others.
+        fits = min(most, max(map(cell_len, [title, *cells])))
+        table.add_column(title, no_wrap=True, overflow="ellipsis", width=fits)
+        left -= fits + _GAP
+    table.add_column("", no_wrap=True, overflow="ellipsis", width=max(1, left))
+    for run, (run_id, workflow, status, age) in zip(runs, rows, strict=True):
+        style = STYLES.get(run.status, "")
+        about = Text(_about(run, story_of), "dim")
+        table.add_row(run_id, workflow, Text(status, style), age, about)
     return table
 
 
