@@ -36,20 +36,20 @@ def note(words: str) -> None:
 
 
 @attrs.frozen
-class Order:
+class Parcel:
     number: int
     text: str = ""
 
 
 @step
-async def take(context: Context[Order]) -> int:
+async def take(context: Context[Parcel]) -> int:
     note(f"take {context.input.number}")
     await trio.sleep(0.01)
     return context.input.number
 
 
 @step(needs=(take,))
-async def pack(context: Context[Order]) -> str:
+async def pack(context: Context[Parcel]) -> str:
     note(f"pack {context.input.number}")
     await trio.sleep(0.01)
     return f"parcel {context[take]}"
@@ -59,7 +59,7 @@ packing = sequence(take, pack, name="packing")
 
 
 @step(replay_safe=False, retry=ONCE)
-async def send(context: Context[Order]) -> str:
+async def send(context: Context[Parcel]) -> str:
     """The order 3 hangs: its process is killed meanwhile."""
     note(f"send {context.input.number}")
     if context.input.number == 3 and "HANG" in os.environ:
@@ -71,17 +71,22 @@ sending = sequence(take, send, name="sending")
 
 
 @step(retry=ONCE)
-async def check(context: Context[Order]) -> str:
-    if context.input.text == "bad":
-        raise ValueError("bad text")
+async def check(context: Context[Parcel]) -> str:
+    if context.input.text.startswith("bad"):
+        raise ValueError(f"{context.input.text} text")
     return "fine"
 
 
 asking = sequence(take, pause("approval", output=str), check, name="asking")
 
 
+asking_otherwise = sequence(
+    take, pause("approval", output=str | int), check, name="asking"
+)
+
+
 @step
-async def hang(context: Context[Order]) -> str:
+async def hang(context: Context[Parcel]) -> str:
     """It hangs, but for the order 0."""
     note(f"hang {context.input.number}")
     if context.input.number and "HANG" in os.environ:
@@ -93,24 +98,28 @@ hanging = sequence(take, hang, name="hanging")
 
 
 @step
-async def page(context: Context[Order], attempt: Attempt[None]) -> str:
+async def page(context: Context[Parcel], attempt: Attempt[None]) -> str:
     reply = await attempt.models["reader"].complete(context.input.text)
     return reply.value
 
 
 @step(retry=ONCE)
-async def look(context: Context[Order]) -> int:
+async def look(context: Context[Parcel]) -> int:
     number = context.item_as(int)
     if number % 100 == 7:
         raise ValueError(f"{number} is not good")
     return number
 
 
+def numbers(context: Context[Parcel]) -> tuple[int, ...]:
+    return tuple(range(context.input.number))
+
+
 looking = sequence(
     page,
     each(
         look,
-        over=lambda context: tuple(range(context.input.number)),
+        over=numbers,
         join=best_effort(),
         max_concurrent=10,
         name="looks",

@@ -308,9 +308,11 @@ def test_standard_output_is_neither_read_nor_cut(place: Place) -> None:
     assert place.done()["take 0"] == 1
 
 
-@pytest.mark.parametrize("option", [("--key", "number"), ("--durability", "async")])
+@pytest.mark.parametrize(
+    "option", [("--key", "number"), ("--durability", "async"), ("--accept-changes",)]
+)
 def test_options_of_a_journal_need_one(
-    command: Command, place: Place, option: tuple[str, str]
+    command: Command, place: Place, option: tuple[str, ...]
 ) -> None:
     place.give(*orders(range(2)))
     words = place.words("packing")
@@ -318,7 +320,7 @@ def test_options_of_a_journal_need_one(
 
     told = refused(command(*words[:at], *option))
 
-    assert told == "--key and --durability need --journal"
+    assert told == "--key, --durability and --accept-changes need --journal"
 
 
 def test_the_journal_is_no_place_for_results(command: Command, place: Place) -> None:
@@ -402,6 +404,23 @@ def test_a_step_that_may_have_been_done_is_not_done_again(
     assert (held["status"], held["reason"]) == ("held", "unknown_outcome")
     assert "attempt 1 of send had begun" in held["detail"]
     assert place.done()["send 3"] == 1
+
+
+def test_under_changed_code_a_run_is_held_unless_the_change_is_accepted(
+    command: Command, place: Place
+) -> None:
+    place.give(*orders(range(2)))
+    words = place.words("asking")
+    changed = [word.replace(":asking", ":asking_otherwise") for word in words]
+    command(*words)
+
+    held = command(*changed)
+    lines = place.results()
+    accepted = command(*changed, "--accept-changes")
+
+    assert "2 did not (2 held)" in held.err
+    assert [line["reason"] for line in lines] == ["changed_code"] * 2
+    assert "2 did not (2 paused)" in accepted.err
 
 
 def test_a_paused_run_waits_in_the_journal_and_its_result_takes_its_place(

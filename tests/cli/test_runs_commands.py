@@ -121,6 +121,21 @@ def test_runs_are_listed_with_what_one_has_to_know_of_them(
     assert all(len(line) <= 80 for line in lines)
 
 
+def test_what_is_long_takes_nothing_from_the_other_columns(
+    command: Command, ran: Ran
+) -> None:
+    (paused,) = ran("asking", {"number": 1, "text": "bad" * 100})
+    command("runs", "answer", paused["run_id"], "approval", "yes")
+    ran("asking", {"number": 1, "text": "bad" * 100})
+
+    said = command("runs", "list")
+
+    (line,) = [line for line in said.out.splitlines() if paused["run_id"] in line]
+    assert "asking    failed " in line
+    assert line.endswith("…")
+    assert len(line) == 80
+
+
 def test_runs_are_filtered_by_status_workflow_and_age(
     command: Command, ran: Ran
 ) -> None:

@@ -113,6 +113,13 @@ def run(
             "(step, the default), or a crash may repeat the last moments (async)."
         ),
     ] = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="With --journal: let runs go on although their workflow has changed.",
+        ),
+    ] = False,
     with_tree: Annotated[
         bool,
         typer.Option(
@@ -134,8 +141,10 @@ def run(
     With --journal the same call goes on where an earlier one was ended, by Ctrl-C
     or a crash: no finished step runs again, and OUT gets what it lacks.
     """
-    if journal is None and (key is not None or durability is not None):
-        raise SetupError("--key and --durability need --journal")
+    if journal is None and (
+        key is not None or durability is not None or accept_changes
+    ):
+        raise SetupError("--key, --durability and --accept-changes need --journal")
     # Cells may be documents; what is read is bounded elsewhere.
     csv.field_size_limit(MAX_RECORD)
     target = load_workflow(workflow)
@@ -152,6 +161,7 @@ def run(
         budget=_usd("--max-cost", max_cost),
         journal=journal,
         durability=(durability or HowDurable.STEP).value,
+        accept_changes=accept_changes,
     )
     fit = Fit(plan.input_type, text=given.text)
     run_deadline = _finite("--deadline", deadline)

@@ -24,6 +24,7 @@ from understudy_protocols.records import (
     Record,
     Released,
     Reserved,
+    Reshaped,
     Retrying,
     Skipped,
 )
@@ -176,7 +177,7 @@ class _Telling:
     def take(self, record: Record) -> None:
         self.count += 1
         match record:
-            case Accepted():
+            case Accepted() | Reshaped():
                 pass
             case Held():
                 self.held = record
