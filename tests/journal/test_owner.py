@@ -38,9 +38,8 @@ import os, sys
 from understudy.journal.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 store.open()
-child = os.fork()
-if child:
-    print(child, flush=True)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
 sys.stdin.read()
 """
 

@@ -68,6 +68,49 @@ def test_what_was_safe_is_missing_only_if_something_follows_a_whole_transaction(
     assert judge(frames) == log
 
 
+FRAME = 24 + 4096
+FIELDS = {"page": 3, "commit": 7, "salt 1": 9, "salt 2": 13, "sum": 17, "data": 100}
+
+
+def _six(path: Path) -> bytearray:
+    """Let SQLite write a log of six transactions and more, of a frame each."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+        for number in range(6):
+            connection.execute("INSERT INTO t VALUES (?)", (number,))
+        return bytearray(path.with_name("x.db-wal").read_bytes())
+
+
+@pytest.mark.parametrize("bit", range(0, 32 * 8, 5))
+def test_damage_of_the_header_is_known_by_what_follows(
+    bit: int, tmp_path: Path
+) -> None:
+    content = _six(tmp_path / "x.db")
+    content[bit // 8] ^= 1 << bit % 8
+    log = tmp_path / "damaged-wal"
+    log.write_bytes(content)
+    assert read_log(log) == Log(0, len(content) // FRAME + 1, True)
+    log.write_bytes(content[:32])
+    assert read_log(log) == Log(0, 1, False)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("behind", [1, 2, 3])
+def test_damage_in_front_of_what_is_safe_is_known_in_every_field(
+    field: str, behind: int, tmp_path: Path
+) -> None:
+    content = _six(tmp_path / "x.db")
+    log = tmp_path / "damaged-wal"
+    frames = (len(content) - 32) // FRAME
+    content[32 + (frames - 1 - behind) * FRAME + FIELDS[field]] ^= 4
+    log.write_bytes(content)
+    found = read_log(log)
+    assert found.frames == frames - 1 - behind
+    # Whether a frame is whole is not known if the sum in front of it is damaged.
+    assert found.broken == (field != "sum" or behind > 1)
+
+
 @given(
     st.binary(min_size=8, max_size=64).map(lambda drawn: drawn[: len(drawn) // 8 * 8]),
     st.integers(0, 511),

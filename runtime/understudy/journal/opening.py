@@ -46,6 +46,10 @@ def prepare(connection: Connection) -> None:
             "its file system cannot share memory between processes, as SQLite's "
             "write-ahead log needs; put it on another disk"
         )
+    # What a crash has left at the end of the log goes, unless somebody reads just
+    # now.  If it stayed, and the next crash came in the midst of the first write over
+    # it, the two together could look as if something that was safe had been damaged.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     migrate(connection)
 
 

@@ -95,7 +95,7 @@ def _frames(file: BinaryIO) -> Iterator[Frame]:
         # A frame is known by its salts; or if those are damaged, by what it follows.
         follows, salted = found == sums, its_salts == salts
         ours = salted or (follows and before)
-        yield Frame(follows and (salted or not sound), ours and pages != 0, ours)
+        yield Frame(follows and (salted or not sound), pages != 0, ours)
         before = ours
 
 
