@@ -179,6 +179,23 @@ def test_an_empty_file_with_a_log_is_no_new_journal(
     assert copy.with_name("copy.db-wal").stat().st_size > 0
 
 
+def test_a_damaged_name_of_a_table_is_an_error_like_others(
+    closed: Given, tmp_path: Path
+) -> None:
+    copy = copied(closed.path, tmp_path / "copy.db")
+    content = copy.read_bytes()
+    assert b"tablerecordsrecords" in content
+    for damaged in (b"table\xf2ecordsrecords", b"tablerecords\xf2ecords"):
+        copy.write_bytes(content.replace(b"tablerecordsrecords", damaged))
+        with pytest.raises(JournalCorruptError):
+            _view(copy, closed)
+    copy.write_bytes(
+        content.replace(b"CREATE TABLE records", b"CREATE TABL\xc5 records")
+    )
+    with pytest.raises(JournalCorruptError, match="it is damaged; keep a copy"):
+        _view(copy, closed)
+
+
 def test_the_index_of_the_log_may_be_rubbish(killed: Given, tmp_path: Path) -> None:
     copy = copied(killed.path, tmp_path / "copy.db")
     copy.with_name("copy.db-shm").write_bytes(random.Random(5).randbytes(32768))

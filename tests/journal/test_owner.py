@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -146,6 +148,19 @@ def test_a_holder_that_does_not_say_who_it_is_is_refused_all_the_same(
         SqliteStore(path).open()
     held.free()
     held.free()
+
+
+def test_a_lock_that_cannot_be_taken_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = tmp_path / "runs.db"
+    with pytest.raises(JournalError, match="cannot be taken \\(No locks available"):
+        SqliteStore(path).open()
+    assert not path.exists()
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,21 @@ def test_the_file_system_is_that_of_the_last_mount_around_a_folder(
 )
 def test_what_macos_prints_is_read_as_well(folder: str, kind: str) -> None:
     assert file_system_of(Path(folder), PRINTED, MACOS) == kind
+
+
+def test_macos_is_asked_by_its_own_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(command, 0, PRINTED.encode())
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(subprocess, "run", run)
+    assert file_system_of(Path("/Volumes/n"), *place._mounts()) == "nfs"
+
+    def missing(command: list[str], **_: object) -> None:
+        raise FileNotFoundError(command[0])
+
+    monkeypatch.setattr(subprocess, "run", missing)
+    assert file_system_of(Path("/Volumes/n"), *place._mounts()) == ""
 
 
 def test_where_nothing_is_known_nothing_is_refused() -> None:

@@ -116,7 +116,7 @@ class _Stores(RuleBasedStateMachine):
         self.memory.open()
         self.file.open()
 
-    @precondition(lambda self: self.ended and not self.batch)
+    @precondition(lambda self: self.ended)
     @rule(data=st.data())
     def what_has_ended_stays(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(sorted(self.ended)))
@@ -126,7 +126,7 @@ class _Stores(RuleBasedStateMachine):
         bad.statuses[row] = (RunStatus.RUNNING, 1)
         self._refused(bad)
 
-    @precondition(lambda self: self.rows and not self.batch)
+    @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def what_is_there_is_not_written_again(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(sorted(self.rows)))
@@ -138,7 +138,7 @@ class _Stores(RuleBasedStateMachine):
             bad.runs.append(StoredRun(row, "again", "w", 0, RunStatus.RUNNING, 1, 1))
         self._refused(bad)
 
-    @precondition(lambda self: self.memory.outcomes and not self.batch)
+    @precondition(lambda self: self.memory.outcomes)
     @rule(data=st.data())
     def a_request_is_dealt_with_once(self, data: st.DataObject) -> None:
         bad = Batch()
@@ -146,6 +146,7 @@ class _Stores(RuleBasedStateMachine):
         self._refused(bad)
 
     def _refused(self, bad: Batch) -> None:
+        self.write()
         with pytest.raises(JournalCorruptError):
             self.file.write(bad)
         with pytest.raises(JournalCorruptError):

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from journal_probe import PYTHON, accepts, adds, by_hand, keeps, opened, some_runs
 
+from understudy.journal import opening
 from understudy.journal.connection import transaction
+from understudy.journal.opening import prepare
+from understudy.journal.pruning import prune
 from understudy.journal.reader import SqliteReader
 from understudy.journal.schema import STEPS, check_schema, migrate
 from understudy.journal.sqlite import SqliteStore
@@ -98,13 +101,39 @@ def test_where_no_journal_can_be_is_said(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=f"there is no folder {nowhere.parent};"):
             use()
     path = tmp_path / "runs.db"
-    for read in (lambda: SqliteReader(path), lambda: verify(path)):
+    for read in (
+        lambda: SqliteReader(path),
+        lambda: verify(path),
+        lambda: prune(path, 0),
+    ):
         with pytest.raises(JournalError, match="there is no such file"):
             read()
     assert not path.exists()
     path.touch()
     with pytest.raises(JournalError, match="nothing has been written into it yet"):
         SqliteReader(path)
+
+
+def test_a_file_system_without_shared_memory_is_refused() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with pytest.raises(JournalError, match="cannot share memory between processes"):
+            prepare(connection)
+        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
+
+
+def test_a_very_large_file_is_not_looked_through_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "runs.db"
+    _journal(path)
+    checks: list[object] = []
+    monkeypatch.setattr(opening, "check_pages", checks.append)
+    monkeypatch.setattr(opening, "CHECKED_BYTES", path.stat().st_size)
+    with opened(path):
+        assert len(checks) == 1
+    monkeypatch.setattr(opening, "CHECKED_BYTES", path.stat().st_size - 1)
+    with opened(path):
+        assert len(checks) == 1
 
 
 def test_a_step_of_the_schema_is_applied_once_and_whole(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ from understudy.journal.checksums import sealed
 from understudy.journal.exporting import export_lines
 from understudy.journal.pruning import Pruned, prune
 from understudy.journal.reader import SqliteReader
+from understudy.journal.references import put_in, references, unpacked
+from understudy.journal.values import digest_of
 from understudy.journal.verifying import Problem, Verified, verify
 from understudy.journal.wal import read_log
-from understudy_protocols.errors import JournalCorruptError, JournalError
+from understudy_protocols.errors import CodecError, JournalCorruptError, JournalError
 from understudy_protocols.journal import Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
@@ -394,6 +396,53 @@ def test_runs_are_listed_by_status_workflow_and_age(
     with SqliteReader(path) as reader:
         found = [run.row for run in reader.runs(**filters)]
     assert found == rows
+
+
+def test_values_stand_at_any_depth_and_may_be_unreadable(path: Path) -> None:
+    with opened(path) as store:
+        batch = Batch()
+        kept = keeps(batch, {"a": [1, None]})
+        accepts(batch, 9, {"in": [kept, {"deeper": kept}, 5]})
+        batch.blobs[digest_of(b"\xc1")] = b"\xc1"
+        adds(batch, 9, 1, Answered(0, "", 1, {"$blob": digest_of(b"\xc1")}))
+        store.write(batch)
+        assert references(store.records(9)[0]) == {kept["$blob"]}
+    with SqliteReader(path) as reader:
+        run = reader.find("run-9")
+        assert run is not None
+        with pytest.raises(CodecError, match="no plain data that can be read"):
+            list(export_lines(reader, [run]))
+        value = {"a": [1, None]}
+        assert put_in(unpacked(reader.records(9)[0]), reader.blob) == [
+            1,
+            {"in": [value, {"deeper": value}, 5]},
+            *msgspec.structs.astuple(Accepted("", NOW + 9))[1:],
+        ]
+
+
+def test_pages_that_sqlite_cannot_read_are_problems_as_well(path: Path) -> None:
+    with opened(path) as store:
+        batch = Batch()
+        batch.runs = [
+            StoredRun(row, f"run-{row}", "w", 0, RunStatus.RUNNING, NOW, NOW)
+            for row in range(10, 300)
+        ]
+        store.write(batch)
+        [(page,)] = store._taken().reader.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'runs'"
+        )
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    path.write_bytes(content)
+    problems = verify(path).problems
+    assert Problem("the file", "ok") not in problems
+    assert any("is damaged; keep a copy" in problem.detail for problem in problems)
+
+
+def test_a_damaged_shape_is_not_taken_for_the_same(path: Path) -> None:
+    by_hand(path, "UPDATE fingerprints SET document = X'00'")
+    with opened(path) as store, pytest.raises(JournalCorruptError, match="shape 0"):
+        store.fingerprint_id(b"the shape of w")
 
 
 def test_a_problem_can_be_written_as_json() -> None:
