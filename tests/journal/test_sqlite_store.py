@@ -13,7 +13,7 @@ from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
 from understudy.journal.values import digest_of
 from understudy.journal.verifying import verify
-from understudy_protocols.errors import JournalError
+from understudy_protocols.errors import JournalCorruptError, JournalError
 from understudy_protocols.journal import Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import Finished, encode_record
@@ -135,6 +135,47 @@ def test_all_threads_read_while_one_writes(tmp_path: Path) -> None:
             thread.join()
     assert failed == []
     assert verify(path).runs == 12
+
+
+def test_threads_take_turns_at_what_is_kept_of_workflows(tmp_path: Path) -> None:
+    found: list[int] = []
+    failed: list[JournalError] = []
+    with opened(tmp_path / "runs.db") as store:
+        at_once = threading.Barrier(4)
+
+        def keep(name: int) -> None:
+            at_once.wait()
+            try:
+                for number in range(8):
+                    found.append(store.fingerprint_id(b"%d/%d" % (name, number)))
+                    store.find("run-1")
+            except JournalError as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=keep, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert sorted(found) == list(range(32))
+
+
+def test_a_request_that_was_dealt_with_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with opened(path) as store, SqliteReader(path) as reader:
+        number = reader.ask("run-1", "cancel")
+        for outcome in ("", "again"):
+            batch = Batch()
+            batch.done[number] = outcome
+            accepts(batch, 1 + len(outcome))
+            if outcome:
+                with pytest.raises(JournalCorruptError, match="dealt with already"):
+                    store.write(batch)
+            else:
+                store.write(batch)
+        assert reader.outcome(number) == ""
+        assert store.next_row == 2
 
 
 def test_a_value_that_is_there_already_stays(tmp_path: Path) -> None:

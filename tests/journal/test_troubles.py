@@ -307,6 +307,21 @@ def test_a_journal_that_another_program_has_locked_is_an_error_that_passes(
         assert store.find("run-1") is not None
 
 
+def test_nobody_else_writes_during_a_transaction_that_has_only_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "runs.db"
+    _journal(path)
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as one,
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other,
+        transaction(one),
+    ):
+        one.execute("SELECT * FROM meta").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("UPDATE meta SET value = 7")
+
+
 def test_a_transaction_whose_block_fails_is_undone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as one:
         one.execute("CREATE TABLE t (x)")

@@ -170,6 +170,8 @@ def test_what_is_wrong_is_found_and_named(
         "UPDATE runs SET run_id = 'run-9' WHERE row = 2",
         "UPDATE runs SET workflow = 'other' WHERE row = 2",
         "UPDATE runs SET status = 'gone' WHERE row = 2",
+        "UPDATE runs SET recoveries = 'many' WHERE row = 2",
+        "UPDATE runs SET changed_at = 'now' WHERE row = 2",
         "UPDATE requests SET body = X'00'",
         "UPDATE requests SET run_id = 'run-4'",
         "UPDATE requests SET what = 'answer'",
