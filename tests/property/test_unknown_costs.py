@@ -39,7 +39,14 @@ from understudy_protocols.usage import Usage
 RUINOUS = 10**6
 """Tokens, and USD for a million of them, of what is not known."""
 
-PRICES = (None, Price(), Price(3, 5), Price(0, 5), Price(per_call_usd=0.001))
+PRICES = (
+    None,
+    Price(),
+    Price(3, 5),
+    Price(0, 5),
+    Price(per_call_usd=0.001),
+    Price(3, 5, cached_per_million_usd=1, cache_write_per_million_usd=4),
+)
 PARTS: tuple[Part, ...] = (
     TextPart("what is this?"),
     ImagePart(url="u"),
@@ -67,7 +74,9 @@ class Billing(Told):
                     unknown = self.part_bounds.tokens_of(part) == 0
                     read += RUINOUS if unknown else 0
         written = RUINOUS if request.max_tokens is None else request.max_tokens
-        used = Usage(calls=1, input_tokens=read, output_tokens=written)
+        used = Usage(
+            calls=1, input_tokens=read, cache_write_tokens=read, output_tokens=written
+        )
         price = Price(RUINOUS, RUINOUS) if self.price is None else self.price
         self.tokens += used.tokens
         self.cost += price.cost(used)
