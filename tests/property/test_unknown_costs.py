@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 from gated_probe import Say, Told
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from understudy import (
@@ -45,13 +45,10 @@ PRICES = (
     Price(3, 5),
     Price(0, 5),
     Price(per_call_usd=0.001),
-    Price(3, 5, cached_per_million_usd=1, cache_write_per_million_usd=4),
+    Price(3, 5, cached_per_million_usd=1, cache_write_per_million_usd=40),
 )
-PARTS: tuple[Part, ...] = (
-    TextPart("what is this?"),
-    ImagePart(url="u"),
-    FilePart(b"x"),
-)
+TEXT = TextPart("what is this?")
+PARTS: tuple[Part, ...] = (TEXT, TEXT, TEXT, ImagePart(url="u"), FilePart(b"x"))
 
 
 class Billing(Told):
@@ -115,6 +112,14 @@ caps = st.builds(
 )
 
 
+@example(  # a cache that costs more than what is read without one
+    described=[Described(PRICES[-1], 10, PartBounds())],
+    parts=[TEXT],
+    asked=None,
+    budget=Budget(usd=0.0005),
+    shared=Budget(),
+    seed=0,
+)
 @given(
     described=st.lists(models, min_size=1, max_size=3),
     parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=3),
