@@ -273,7 +273,7 @@ class Children:
             self.disarm(child.token)
             child.token = None
         for reply in child.starters:
-            self.refuse(reply, child.spec.id, Refusal.WITHDRAWN)
+            self.refuse(reply, Refusal.WITHDRAWN)
         child.starters.clear()
         self.out.extend(Answer(reply, None) for reply in child.stoppers)
         child.stoppers.clear()
@@ -315,11 +315,10 @@ class Children:
             child.token = None
         return child
 
-    def refuse(
-        self, reply: Reply, child_id: str, refusal: Refusal, value: object = None
-    ) -> None:
-        """Refuse an admin call about *child_id*."""
-        self.out.append(Refuse(reply, AdminError(self.path, child_id, refusal, value)))
+    def refuse(self, reply: Reply, refusal: Refusal, value: object = None) -> None:
+        """Refuse an admin call."""
+        error = AdminError(self.path, reply.child, refusal, value)
+        self.out.append(Refuse(reply, error))
 
     # Reports
 
