@@ -178,6 +178,13 @@ def test_a_stop_during_a_group_restart_leaves_all_stopped() -> None:
     assert states == [ChildState.STOPPED, ChildState.STOPPED]
 
 
+def test_a_stop_takes_the_time_of_a_group_restart_back() -> None:
+    strategy, backoff = Strategy.ONE_FOR_ALL, Backoff(1.0, 1.0, jitter=0.0)
+    core = running("a", strategy=strategy, backoff=backoff)
+    assert core.handle(Ended("a", 1, CRASH), 0.0) == [Arm(1, 1.0)]
+    assert core.handle(StopAsked(), 0.5) == [Disarm(1), End(None)]
+
+
 def test_a_restart_that_fails_during_the_first_start_spends_budget() -> None:
     children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
     spec = SupervisorSpec(children, backoff=NO_BACKOFF)
@@ -208,6 +215,17 @@ def test_a_child_is_asked_to_stop_once() -> None:
     core = running("a")
     assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
     assert core.handle(Terminate("a", Nobody()), 0.0) == []
+    assert core.handle(StopAsked(), 0.0) == []
+
+
+def test_a_child_of_a_dynamic_supervisor_is_asked_to_stop_once() -> None:
+    template = ChildSpec("t", never_run)
+    spec = SupervisorSpec((template,), strategy=Strategy.DYNAMIC)
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    core.handle(Add(template.named("a"), Nobody()), 0.0)
+    assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
+    assert core.handle(StopAsked(), 0.0) == []
 
 
 def test_a_first_life_that_begins_with_its_group_may_fail_like_a_later_one() -> None:
