@@ -198,7 +198,7 @@ class Supervision:
         if not child.returns:
             self.children.settle(child, end)
             return
-        child.returns = child.leaving = False
+        child.leaving = False
         child.state = ChildState.RESTARTING
         self.children.report_end(child, end, Decision.RESTART)
 

@@ -20,7 +20,7 @@ from understudy_protocols.supervision import (
     Strategy,
     SupervisorSpec,
 )
-from understudy_protocols.supervision_records import Decision
+from understudy_protocols.supervision_records import Decision, LifeState
 
 CRASH = Exit(ExitKind.CRASH, ValueError())
 DOWN = Exit(ExitKind.SHUTDOWN)
@@ -50,6 +50,11 @@ def decisions(actions: list[Action]) -> list[tuple[str, Decision | None]]:
 def test_a_first_start_that_fails_makes_the_supervisor_give_up() -> None:
     actions = core_of("a").handle(Ended("a", 1, FAILED), 0.0)
     assert decisions(actions) == [("a", Decision.GIVE_UP)]
+
+
+def test_the_end_of_a_child_that_never_failed_is_not_critical() -> None:
+    (report, *_) = core_of("a").handle(Ended("a", 1, DOWN), 0.0)
+    assert report == Report("a", 1, LifeState.STOPPED, DOWN, Decision.KEEP)
 
 
 def test_an_end_that_ends_the_process_makes_the_supervisor_give_up() -> None:
