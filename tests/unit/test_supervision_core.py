@@ -16,12 +16,14 @@ from understudy_actors.supervision_messages import (
     End,
     Ended,
     GaveUp,
+    Refuse,
     StartAgain,
     StartLife,
     StopAsked,
     StopLife,
     Terminate,
     Up,
+    Withdraw,
 )
 from understudy_protocols.errors import ChildEscalatedError
 from understudy_protocols.restart_policy import NO_BACKOFF, Backoff
@@ -150,6 +152,15 @@ def test_a_start_by_hand_that_was_taken_back_is_not_answered_by_a_later_one() ->
     core.handle(Ended("a", 2, DOWN), 0.0)
     core.handle(StartAgain("a", second), 0.0)
     assert core.handle(BecameReady("a", 3, "it"), 0.0) == [Answer(second, "it")]
+
+
+def test_a_refused_start_that_nobody_waits_for_leaves_the_child_of_that_id_alone() -> (
+    None
+):
+    core, reply = running("a"), Nobody()
+    (refuse,) = core.handle(Add(ChildSpec("a", never_run), reply), 0.0)
+    assert isinstance(refuse, Refuse)
+    assert core.handle(Withdraw("a", reply), 0.0) == []
 
 
 def test_readiness_that_arrives_during_a_stop_changes_nothing() -> None:
