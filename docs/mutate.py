@@ -3,9 +3,9 @@
 ``uv run --group mutation python docs/mutate.py [NAME ...]`` does it to the files
 of ``mutation.toml``, or to those named.  It prints each change that no test
 notices, unless it is in the list of those that make no difference, and fails if
-there is one; ``--log FILE`` adds every change to a file, and what noticed it.
-No file is touched: each change lives in a process of its own,
-which is forked with the libraries loaded and imports the changed source.
+there is one; ``--log FILE`` appends every change, and what noticed it.  No source
+is touched: each change lives in a process of its own, which is forked with the
+libraries loaded and imports the changed code.
 
 The changes are those of mutmut, and these: a condition is taken for true or for
 false, one side of an ``and`` or ``or`` is left out, a statement is left out.
