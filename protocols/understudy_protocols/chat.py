@@ -86,7 +86,8 @@ class ReasoningPart(msgspec.Struct, frozen=True):
 
     Args:
       text: the reasoning, or a summary of it; may be empty.
-      opaque: what the provider wants back unchanged when the turn goes on.
+      opaque: what the model wants back unchanged when the turn goes on; no other
+        model is shown it.
     """
 
     text: str = ""
