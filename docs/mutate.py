@@ -3,8 +3,9 @@
 ``uv run --group mutation python docs/mutate.py [NAME ...]`` does it to the files
 of ``mutation.toml``, or to those named.  It prints each change that no test
 notices, unless it is in the list of those that make no difference, and fails if
-there is one.  No file is touched: each change lives in a process of its own,
-which is forked with the libraries loaded and imports the changed source.
+there is one; ``--log FILE`` appends every change, and what noticed it.  No source
+is touched: each change lives in a process of its own, which is forked with the
+libraries loaded and imports the changed code.
 
 The changes are those of mutmut, and these: a condition is taken for true or for
 false, one side of an ``and`` or ``or`` is left out, a statement is left out.
@@ -12,6 +13,7 @@ false, one side of an ``and`` or ``or`` is left out, a statement is left out.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
 import gc
@@ -30,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import attrs
 import cattrs
@@ -274,7 +276,7 @@ def _end_of(pid: int) -> tuple[int, float]:
     return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
 
-def check(target: Target, known: set[tuple[str, str]], log: Path) -> int:
+def check(target: Target, known: set[tuple[str, str]], log: TextIO) -> int:
     """Try all changes of *target*; return how many go unnoticed, and print those."""
     source = (ROOT / target.file).read_text()
     seconds = list[float]()
@@ -289,8 +291,7 @@ def check(target: Target, known: set[tuple[str, str]], log: Path) -> int:
         by = None
         for tests, enough in zip(target.stages, seconds, strict=True):
             by = by or try_out(target, mutant, tests, enough).noticed_by
-        with log.open("a") as out:
-            out.write(f"{target.file}\n{changed}\n=> {by}\n\n")
+        print(f"{target.file}\n{changed}\n=> {by}\n", file=log, flush=True)
         if by is None and (target.file, changed) in known:
             same += 1
         elif by is None:
@@ -304,8 +305,13 @@ def check(target: Target, known: set[tuple[str, str]], log: Path) -> int:
     return unnoticed
 
 
-def main(names: Sequence[str]) -> int:
+def main() -> int:
     """Check the files named, or all; return 1 if a change goes unnoticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--log", type=Path, default=os.devnull)
+    asked = parser.parse_args()
+    log = asked.log.open("a")  # before the folder is another
     os.chdir(ROOT)
     hypothesis.settings.register_profile(
         "changes",
@@ -320,10 +326,10 @@ def main(names: Sequence[str]) -> int:
     targets = [Target(one["file"], tuple(one["tests"])) for one in config["target"]]
     known = {(it["file"], it["change"].strip()) for it in config.get("same", [])}
     gc.freeze()  # the forks need not look through what is loaded
-    log = Path(tempfile.gettempdir()) / "mutation.log"
-    chosen = [it for it in targets if not names or Path(it.file).stem in names]
+    names = asked.names or [Path(it.file).stem for it in targets]
+    chosen = [it for it in targets if Path(it.file).stem in names]
     return 1 if sum(check(it, known, log) for it in chosen) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

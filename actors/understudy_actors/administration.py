@@ -37,14 +37,13 @@ class Administration:
         children, spec = self._children, event.spec
         known = children.get(spec.id)
         if self.closed:
-            children.refuse(event.reply, spec.id, Refusal.STOPPING)
+            children.refuse(event.reply, Refusal.STOPPING)
         elif known is not None and known.state is ChildState.RUNNING:
-            refusal = Refusal.ALREADY_STARTED
-            children.refuse(event.reply, spec.id, refusal, known.value)
+            children.refuse(event.reply, Refusal.ALREADY_STARTED, known.value)
         elif known is not None:
-            children.refuse(event.reply, spec.id, Refusal.ALREADY_PRESENT)
+            children.refuse(event.reply, Refusal.ALREADY_PRESENT)
         elif self._limit is not None and len(children) >= self._limit:
-            children.refuse(event.reply, spec.id, Refusal.MAX_CHILDREN)
+            children.refuse(event.reply, Refusal.MAX_CHILDREN)
         else:
             child = children.add(spec, newborn=True)
             child.starters.append(event.reply)
@@ -56,7 +55,7 @@ class Administration:
         if child is None:
             return
         if self.closed:
-            self._children.refuse(event.reply, event.id, Refusal.STOPPING)
+            self._children.refuse(event.reply, Refusal.STOPPING)
             return
         child.starters.append(event.reply)
         self._children.start(child)
@@ -79,15 +78,13 @@ class Administration:
     def withdraw(self, event: Withdraw) -> None:
         """Stop the child whose start nobody waits for any more."""
         child = self._children.get(event.id)
-        if child is None or event.reply not in child.starters:
-            return
-        child.starters.remove(event.reply)
-        self._children.take_down(child)
+        if child is not None and event.reply in child.starters:
+            self._children.take_down(child)
 
     def _named(self, child_id: str, reply: Reply) -> Child | None:
         child = self._children.get(child_id)
         if child is None:
-            self._children.refuse(reply, child_id, Refusal.NOT_FOUND)
+            self._children.refuse(reply, Refusal.NOT_FOUND)
         return child
 
     def _stopped(self, child_id: str, reply: Reply) -> Child | None:
@@ -95,5 +92,5 @@ class Administration:
         if child is None or child.state is ChildState.STOPPED:
             return child
         refusal = Refusal.RUNNING if child.alive else Refusal.RESTARTING
-        self._children.refuse(reply, child_id, refusal)
+        self._children.refuse(reply, refusal)
         return None

@@ -1,8 +1,7 @@
-"""A row of children to bring down in reverse order, then a row to bring up."""
+"""The children to bring down in reverse order, and those to bring up then."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 
 from understudy_actors.children import Child
@@ -15,8 +14,8 @@ class Batch:
     """What is left of a first start, a group restart, or the last stop.
 
     Args:
-      down: those that are to leave.
-      up: those among which some are to be started; the others are left alone.
+      children: in start order; those that are neither to leave nor to be
+        started are left alone.
 
     Attributes:
       due: before this time no child comes up; None if it has come.
@@ -25,9 +24,9 @@ class Batch:
 
     __slots__ = ("_down", "_up", "due", "token")
 
-    def __init__(self, down: Iterable[Child], up: Iterable[Child]) -> None:
-        self._down = list(down)
-        self._up = deque(up)
+    def __init__(self, children: Iterable[Child]) -> None:
+        self._down = list(children)
+        self._up = self._down[::-1]
         self.due: float | None = None
         self.token: int | None = None
 
@@ -40,6 +39,6 @@ class Batch:
 
     def to_start(self) -> Child | None:
         """Return the child that must be ready next; None when all are up."""
-        while self._up and self._up[0].state in _DONE:
-            self._up.popleft()
-        return self._up[0] if self._up else None
+        while self._up and self._up[-1].state in _DONE:
+            self._up.pop()
+        return self._up[-1] if self._up else None

@@ -30,7 +30,6 @@ from understudy_protocols.supervision import (
     Kill,
     Life,
     Restart,
-    Start,
 )
 from understudy_protocols.supervision_records import (
     AdminError,
@@ -51,15 +50,14 @@ class Child:
     """What a supervisor knows of one child.
 
     Attributes:
-      spec: how it is started and stopped; the start code is apart, in `start`.
-      start: its code; None once a temporary child has it, so that what the
-        code holds is not kept alive.
+      spec: how it is started and stopped; without the code of a temporary
+        child once that has begun, so that what the code holds is not kept alive.
       lineage: how often it was started.
       first: the number of its first life under this life of the supervisor.
       state: what it is now.
       value: what it reported ready with.
       ready_at: when this life did; None before.
-      returns: it is being stopped only to be started again.
+      returns: if it is to stop: whether only to be started again.
       leaving: it belongs to a row of children that is being brought down.
       newborn: it was added by hand and has never been ready.
       failures: failures in a row, which lengthen its backoff; a count.
@@ -84,7 +82,6 @@ class Child:
         "ready_at",
         "returns",
         "spec",
-        "start",
         "starters",
         "state",
         "stoppers",
@@ -95,13 +92,12 @@ class Child:
 
     def __init__(self, spec: ChildSpec, lineage: Lineage, *, newborn: bool) -> None:
         self.spec = spec
-        self.start: Start | None = spec.start
         self.lineage = lineage
         self.first = lineage.count + 1
         self.state = ChildState.PENDING
         self.value: object = None
-        self.ready_at: float | None = None
-        self.returns = False
+        self.ready_at: float | None
+        self.returns: bool
         self.leaving = False
         self.newborn = newborn
         self.failures = 0
@@ -146,7 +142,7 @@ class Children:
     ) -> None:
         self.path = path
         self._observed = observed
-        self.out: list[Action] = []
+        self.out: list[Action]
         self._lineage = lineage
         self._dynamic = dynamic
         self._by_id: dict[str, Child] = {}
@@ -215,8 +211,8 @@ class Children:
     def start(self, child: Child) -> None:
         """Begin the next life of *child*."""
         assert not child.alive, "two lives of one child at a time"
-        assert child.start is not None, "a temporary child is started once"
         spec, lineage = child.spec, child.lineage
+        assert spec.start is not _spent, "a temporary child is started once"
         lineage.count += 1
         child.state = ChildState.STARTING
         child.due = child.ready_at = child.end = None
@@ -226,15 +222,14 @@ class Children:
             StartLife(
                 spec.id,
                 lineage.count,
-                child.start,
+                spec.start,
                 spec.start_timeout,
                 spec.kind,
                 lineage,
             )
         )
         if spec.restart is Restart.TEMPORARY:
-            child.start = None
-            child.spec = spec.named(spec.id, _already_gone)
+            child.spec = spec.named(spec.id, _spent)
 
     def stop(self, child: Child) -> None:
         """Ask *child* to stop."""
@@ -266,14 +261,14 @@ class Children:
         """Start *child* no more unless asked; tell those who wait for its start or end."""
         child.state = ChildState.STOPPED
         child.leaving = False
-        child.value = child.due = None
+        child.due = None
         self.tell_gone(child)
         if child.token is not None:
             del self._armed[child.token]
             self.disarm(child.token)
             child.token = None
         for reply in child.starters:
-            self.refuse(reply, child.spec.id, Refusal.WITHDRAWN)
+            self.refuse(reply, Refusal.WITHDRAWN)
         child.starters.clear()
         self.out.extend(Answer(reply, None) for reply in child.stoppers)
         child.stoppers.clear()
@@ -315,11 +310,10 @@ class Children:
             child.token = None
         return child
 
-    def refuse(
-        self, reply: Reply, child_id: str, refusal: Refusal, value: object = None
-    ) -> None:
-        """Refuse an admin call about *child_id*."""
-        self.out.append(Refuse(reply, AdminError(self.path, child_id, refusal, value)))
+    def refuse(self, reply: Reply, refusal: Refusal, value: object = None) -> None:
+        """Refuse an admin call."""
+        error = AdminError(self.path, reply.child, refusal, value)
+        self.out.append(Refuse(reply, error))
 
     # Reports
 
@@ -360,5 +354,5 @@ class Children:
         )
 
 
-async def _already_gone(life: Life) -> None:
-    raise AssertionError(f"{life.path} is temporary and was started twice")
+async def _spent(life: Life) -> None:
+    """Stand in for the code of a temporary child that has begun."""

@@ -57,7 +57,7 @@ class DeathWatch:
         """Tell all our watchers, once; then neither watch nor be watched."""
         watchers, self._watchers = self._watchers, {}
         for watched in self._watched:
-            watched._watchers.pop(self, None)
+            del watched._watchers[self]
         self._watched.clear()
         for watch in watchers:
             del watch._watched[self]

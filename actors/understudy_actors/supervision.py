@@ -103,13 +103,13 @@ class Supervision:
         self._draw = draw
         self._window = RestartWindow(spec.intensity, spec.period)
         self._causes: tuple[BaseException | None, ...] = ()
-        self._batch: Batch | None = None
         self._error: BaseException | None  # what it will end with, once that is known
         self._now: float  # when the event that it handles happened
         if not self._dynamic:
             # Before the first event: a stop may be that, and ends them too.
             for child in spec.children:
                 self.children.add(child)
+        self._batch = Batch(self.children)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Return what to do about *event*, which happened at *now*; seconds."""
@@ -154,12 +154,9 @@ class Supervision:
             case StopAsked():
                 self._wind_up(None)
             case Begin():
-                self._begin()
+                pass  # the first batch stands ready
             case _:
                 assert_never(event)
-
-    def _begin(self) -> None:
-        self._batch = Batch((), self.children)
 
     def _became_ready(self, event: BecameReady) -> None:
         child = self.children.living(event.id, event.number)
@@ -201,7 +198,7 @@ class Supervision:
         if not child.returns:
             self.children.settle(child, end)
             return
-        child.returns = child.leaving = False
+        child.leaving = False
         child.state = ChildState.RESTARTING
         self.children.report_end(child, end, Decision.RESTART)
 
@@ -294,10 +291,10 @@ class Supervision:
                 assert_never(self._spec.strategy)
 
     def _restart_row(self, failed: Child, row: list[Child]) -> None:
-        due, unfinished = failed.due, self._batch
-        if unfinished is not None and unfinished.due is not None:
-            due = unfinished.due if due is None else max(due, unfinished.due)
-        self._drop_batch()
+        due, unfinished = failed.due, self._batch.due
+        if unfinished is not None:
+            due = unfinished if due is None else max(due, unfinished)
+        self._disarm_batch()
         for child in row:
             if child.alive:
                 child.leaving = True
@@ -305,12 +302,11 @@ class Supervision:
                     child.returns = child.spec.restart is not Restart.TEMPORARY
             elif child.state is ChildState.STOPPED and self._spec.revive:
                 child.state = ChildState.RESTARTING
-        # Not only of this row: if it is a later one's, started by hand meanwhile,
+        # Of all, not only this row: if it is a later one's, started by hand meanwhile,
         # what is left of an earlier row is still to be done.
-        leaving = (child for child in self.children if child.leaving)
-        self._batch = batch = Batch(leaving, self.children)
+        self._batch = Batch(self.children)
         if due is not None:
-            batch.due, batch.token = due, self.children.arm(due)
+            self._batch.due, self._batch.token = due, self.children.arm(due)
 
     # Giving up, and the end
 
@@ -356,7 +352,7 @@ class Supervision:
 
     def _bring_all_down(self) -> None:
         self._by_hand.closed = True
-        self._drop_batch()
+        self._disarm_batch()
         for child in list(self.children):
             if child.alive:
                 child.leaving, child.returns = True, False
@@ -364,39 +360,34 @@ class Supervision:
                     self.children.stop(child)
             else:
                 self.children.rest(child)
-        self._batch = Batch(self.children, ())
+        self._batch = Batch(self.children)
 
     # The batch
 
     def _advance(self) -> None:
         """Do the next thing that the batch calls for, if it can be done now."""
         batch = self._batch
-        if batch is None:
-            return
         if (child := batch.to_stop()) is not None:
             if child.state is not ChildState.STOPPING:
                 self.children.stop(child)
         elif self.phase is Phase.STOPPING:
-            self._batch = None
             self.phase = Phase.ENDED
             self.children.out.append(End(self._error))
         elif batch.token is not None:
             return
         elif (child := batch.to_start()) is None:
-            self._batch = None
             if self.phase is Phase.STARTING:
                 self.phase = Phase.UP
                 self.children.out.append(Up())
         elif child.waiting:
             self.children.start(child)
 
-    def _drop_batch(self) -> None:
-        if self._batch is not None and self._batch.token is not None:
+    def _disarm_batch(self) -> None:
+        if self._batch.token is not None:
             self.children.disarm(self._batch.token)
-        self._batch = None
 
     def _due(self, token: int) -> None:
-        if self._batch is not None and self._batch.token == token:
+        if self._batch.token == token:
             self._batch.due = self._batch.token = None
         elif (child := self.children.take_due(token)) is not None:
             self.children.start(child)

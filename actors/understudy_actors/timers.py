@@ -35,8 +35,6 @@ class Timers(Generic[_Key]):
 
     def next_due(self) -> float:
         """Return when the next key comes due; infinite if none does."""
-        if not self._live:
-            self._heap.clear()
         while self._heap and self._live.get(self._heap[0][2]) != self._heap[0][1]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf

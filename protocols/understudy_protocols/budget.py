@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from operator import attrgetter
@@ -14,7 +13,7 @@ import msgspec
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.frozen import FrozenMap, sealed_map
-from understudy_protocols.usage import NO_USAGE, Usage
+from understudy_protocols.usage import NO_USAGE, Usage, is_amount
 
 
 class BudgetExceededError(StepError):
@@ -58,10 +57,13 @@ class Budget:
 
     def __attrs_post_init__(self) -> None:
         for name in ("usd", "tokens", "calls"):
-            cap: float | Decimal | None = getattr(self, name)
-            if cap is not None and not (math.isfinite(cap) and cap >= 0):
+            cap: object = getattr(self, name)
+            counts = name == "usd" or type(cap) is int
+            if cap is not None and not (counts and is_amount(cap)):
+                what = "USD" if name == "usd" else "a count"
                 raise ConfigError(
-                    f"the budget's {name} is {cap}; give 0 or more, or None for no cap"
+                    f"the budget's {name} is {cap!r}; give {what}, 0 or more, or None "
+                    "for no cap"
                 )
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
@@ -15,7 +14,7 @@ from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause
 from understudy_protocols.frozen import FrozenMap
-from understudy_protocols.usage import NO_USAGE, Usage
+from understudy_protocols.usage import NO_USAGE, Usage, is_amount
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -88,7 +87,8 @@ class ReasoningPart(msgspec.Struct, frozen=True):
 
     Args:
       text: the reasoning, or a summary of it; may be empty.
-      opaque: what the provider wants back unchanged when the turn goes on.
+      opaque: what the model wants back unchanged when the turn goes on; no other
+        model is shown it.
     """
 
     text: str = ""
@@ -171,6 +171,9 @@ class ModelRequest:
       reasoning: how much to think first, as ``low``, ``medium``, ``high``; left
         out for models that take no such word.
       key: the idempotency key of the logical call, the same for all attempts.
+
+    Raises:
+      ConfigError: *max_tokens* is no count, and nobody would know its worst case.
     """
 
     messages: tuple[Message, ...] = attrs.field(converter=as_messages)
@@ -186,6 +189,14 @@ class ModelRequest:
     tool_choice: str = "auto"
     reasoning: str = ""
     key: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        most = self.max_tokens
+        if most is not None and (type(most) is not int or most < 1):
+            raise ConfigError(
+                f"max_tokens is {most!r}; give a count from 1, or None to leave it to "
+                "the model"
+            )
 
     @property
     def text(self) -> str:
@@ -302,14 +313,30 @@ class Price:
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Price):
-            given: float | Decimal | None = getattr(self, field.name)
-            if given is not None and not (math.isfinite(given) and given >= 0):
-                raise ConfigError(f"{field.name} is {given}; give USD, 0 or more")
+            given: object = getattr(self, field.name)
+            if given is not None and not is_amount(given):
+                raise ConfigError(f"{field.name} is {given!r}; give USD, 0 or more")
 
     @property
     def free_output(self) -> bool:
         """Whether it costs the same however much the model writes."""
         return self.output_per_million_usd == 0
+
+    def most(self, usage: Usage) -> int:
+        """Return the most that *usage* can cost, whatever the provider puts into a cache.
+
+        Args:
+          usage: before it is known what came out of a cache, or went into one.
+
+        Returns:
+          micro-USD, rounded up.
+        """
+        read = self.input_per_million_usd
+        cached, write = self.cached_per_million_usd, self.cache_write_per_million_usd
+        dearest = max(read, cached or 0, write or 0)
+        if dearest == read:
+            return self.cost(usage)
+        return attrs.evolve(self, input_per_million_usd=dearest).cost(usage)
 
     def cost(self, usage: Usage) -> int:
         """Return the price of *usage*; micro-USD, rounded up."""

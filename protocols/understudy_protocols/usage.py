@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+
 import attrs
 
 
@@ -62,3 +65,10 @@ class Usage:
 
 
 NO_USAGE = Usage()
+
+
+def is_amount(value: object) -> bool:
+    """Whether *value* can be an amount of money: a finite number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    return math.isfinite(value) and value >= 0

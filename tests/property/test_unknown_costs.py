@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 from gated_probe import Say, Told
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from understudy import (
@@ -39,12 +39,16 @@ from understudy_protocols.usage import Usage
 RUINOUS = 10**6
 """Tokens, and USD for a million of them, of what is not known."""
 
-PRICES = (None, Price(), Price(3, 5), Price(0, 5), Price(per_call_usd=0.001))
-PARTS: tuple[Part, ...] = (
-    TextPart("what is this?"),
-    ImagePart(url="u"),
-    FilePart(b"x"),
+PRICES = (
+    None,
+    Price(),
+    Price(3, 5),
+    Price(0, 5),
+    Price(per_call_usd=0.001),
+    Price(3, 5, cached_per_million_usd=1, cache_write_per_million_usd=40),
 )
+TEXT = TextPart("what is this?")
+PARTS: tuple[Part, ...] = (TEXT, TEXT, TEXT, ImagePart(url="u"), FilePart(b"x"))
 
 
 class Billing(Told):
@@ -67,7 +71,9 @@ class Billing(Told):
                     unknown = self.part_bounds.tokens_of(part) == 0
                     read += RUINOUS if unknown else 0
         written = RUINOUS if request.max_tokens is None else request.max_tokens
-        used = Usage(calls=1, input_tokens=read, output_tokens=written)
+        used = Usage(
+            calls=1, input_tokens=read, cache_write_tokens=read, output_tokens=written
+        )
         price = Price(RUINOUS, RUINOUS) if self.price is None else self.price
         self.tokens += used.tokens
         self.cost += price.cost(used)
@@ -106,6 +112,14 @@ caps = st.builds(
 )
 
 
+@example(  # a cache that costs more than what is read without one
+    described=[Described(PRICES[-1], 10, PartBounds())],
+    parts=[TEXT],
+    asked=None,
+    budget=Budget(usd=0.0005),
+    shared=Budget(),
+    seed=0,
+)
 @given(
     described=st.lists(models, min_size=1, max_size=3),
     parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=3),

@@ -257,11 +257,26 @@ def test_what_made_a_connection_fail_is_said() -> None:
         async with client(None, address="http://127.0.0.1:1") as to:
             with pytest.raises(ModelError, match="no connection") as caught:
                 await body_of(to)
+            assert "ConnectionRefusedError" in str(caught.value)
             assert caught.value.cause is Cause.TRANSPORT
             assert caught.value.usage is not None
             assert caught.value.usage.calls == 0
 
     trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"), [(-3, "the answer broke off"), (0, "there was no answer")]
+)
+def test_whether_an_answer_had_begun_is_said(cut: int, said: str) -> None:
+    size = len(Answer().wire)
+
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network) as to:
+            with pytest.raises(ModelError, match=said):
+                await body_of(to)
+
+    with_network(Answer(cut=(size + cut) % size, end=End.RESET), main)
 
 
 # --- proxies, and the network below

@@ -414,6 +414,33 @@ def test_the_connection_used_last_is_taken_first_and_closed_ones_are_let_go() ->
     in_memory(main, lambda seen: Answer(delay=0.1))
 
 
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_of_those_that_are_idle_only_what_the_server_has_closed_is_let_go(
+    closed: int,
+) -> None:
+    """Be it the one used last, the one used first, or one between."""
+
+    def answers(seen: Seen) -> Answer:
+        after = After.CLOSE if seen.number == closed else After.KEEP
+        return Answer(after=after, delay=0.1 * (1 + seen.number))
+
+    async def main(network: MemoryNetwork) -> None:
+        async with client(network) as to:
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(model(to).complete, request(number))
+            (gone,) = (s.connection for s in network.server.seen if s.number == closed)
+            await trio.sleep(1)
+            async with trio.open_nursery() as nursery:
+                for number in range(3, 6):
+                    nursery.start_soon(model(to).complete, request(number))
+            later = {seen.connection for seen in network.server.seen[3:]}
+            assert later == {1, 2, 3, 4} - {gone}
+            assert len(network.streams) == 3
+
+    in_memory(main, answers)
+
+
 def test_to_find_a_connection_costs_the_same_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

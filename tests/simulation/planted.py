@@ -307,7 +307,7 @@ def children_stop_in_the_order_of_their_start(
 @planted(Batch, "to_start")
 def children_start_last_one_first(original: Fault, batch: Batch) -> Child | None:
     waiting = [child for child in batch._up if child.state.value in _WAITING]
-    return waiting[-1] if waiting else original(batch)
+    return waiting[0] if waiting else original(batch)
 
 
 _WAITING = ("pending", "restarting")

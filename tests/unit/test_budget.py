@@ -37,8 +37,12 @@ def test_what_is_no_amount_is_refused(usd: float) -> None:
 def test_a_cap_that_cannot_be_meant_is_refused() -> None:
     with pytest.raises(ConfigError, match="the budget's usd is -1"):
         Budget(usd=-1)
-    with pytest.raises(ConfigError, match="the budget's calls is nan"):
-        Budget(calls=math.nan)  # type: ignore[arg-type]  # what is tested  # pyright: ignore
+    for wrong in (math.nan, 1.5, True, "9"):
+        told = f"the budget's calls is {wrong!r}; give a count, 0 or more, or None"
+        with pytest.raises(ConfigError, match=told):
+            Budget(calls=wrong)  # type: ignore[arg-type]  # what is tested  # pyright: ignore
+    with pytest.raises(ConfigError, match="the budget's usd is True; give USD, 0 or"):
+        Budget(usd=True)
 
 
 def test_the_worst_case_is_kept_free_until_the_call_is_settled() -> None:

@@ -96,6 +96,25 @@ def test_cached_input_has_its_own_price_or_the_common_one() -> None:
     assert Price(10, cache_write_per_million_usd=Decimal("12.5")).cost(usage) == 10_250
 
 
+@pytest.mark.parametrize(
+    ("price", "most"),
+    [
+        (Price(10), 10_000),
+        (Price(10, cached_per_million_usd=1), 10_000),
+        (Price(10, cache_write_per_million_usd=Decimal("12.5")), 12_500),
+        (
+            Price(10, 5, cached_per_million_usd=11, cache_write_per_million_usd=1),
+            11_000,
+        ),
+        (Price(0, cache_write_per_million_usd=1), 1_000),
+    ],
+)
+def test_at_most_all_input_has_the_dearest_price_of_input(
+    price: Price, most: int
+) -> None:
+    assert price.most(Usage(input_tokens=1_000)) == most
+
+
 def test_a_call_can_have_a_price_of_its_own() -> None:
     assert Price(per_call_usd=0.00001).cost(Usage(calls=3)) == 30
 
@@ -104,7 +123,16 @@ def test_cached_tokens_beyond_the_input_do_not_make_a_price_negative() -> None:
     assert Price(10, cached_per_million_usd=0).cost(Usage(cached_tokens=5)) == 0
 
 
-@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
+@pytest.mark.parametrize("most", [0, -1, True, 1.5, "9"])
+def test_a_bound_that_is_no_count_is_refused(most: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ModelRequest("x", max_tokens=most)
+    assert str(caught.value) == (
+        f"max_tokens is {most!r}; give a count from 1, or None to leave it to the model"
+    )
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf, True, "much"])
 def test_a_price_that_cannot_be_meant_is_refused(bad: float) -> None:
     with pytest.raises(ConfigError, match="output_per_million_usd is"):
         Price(1.0, bad)

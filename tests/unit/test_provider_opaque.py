@@ -92,6 +92,7 @@ def test_details_that_come_in_pieces_go_back_as_a_whole() -> None:
         {"reasoning_details": [{**start, "text": "Hm.", "signature": None}]},
         {"reasoning_details": [{**start, "text": " Ah."}]},
         {"reasoning_details": [{**start, "signature": "s"}]},
+        {"reasoning_details": [{**start, "signature": None, "format": None}]},
         {"reasoning_details": [DETAILS[1]]},
         {"reasoning_details": [DETAILS[2]]},
         {"reasoning_details": [{**DETAILS[3], "summary": "In "}]},

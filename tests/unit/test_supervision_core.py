@@ -7,6 +7,7 @@ from understudy_actors.supervision import Phase, Supervision
 from understudy_actors.supervision_messages import (
     Action,
     Add,
+    Answer,
     Arm,
     BecameReady,
     Begin,
@@ -15,25 +16,29 @@ from understudy_actors.supervision_messages import (
     End,
     Ended,
     GaveUp,
+    Refuse,
     StartAgain,
     StartLife,
     StopAsked,
     StopLife,
     Terminate,
     Up,
+    Withdraw,
 )
 from understudy_protocols.errors import ChildEscalatedError
 from understudy_protocols.restart_policy import NO_BACKOFF, Backoff
 from understudy_protocols.supervision import (
+    ChildKind,
     ChildSpec,
     Escalate,
     Exit,
     ExitKind,
     Life,
+    Restart,
     Strategy,
     SupervisorSpec,
 )
-from understudy_protocols.supervision_records import ChildState
+from understudy_protocols.supervision_records import ChildState, ChildStatus
 
 CRASH = Exit(ExitKind.CRASH, ValueError())
 
@@ -96,12 +101,66 @@ def test_what_is_said_of_an_earlier_life_is_ignored() -> None:
     assert core.handle(Ended("gone", 1, CRASH), 0.0) == []
 
 
+def test_an_end_that_is_told_twice_counts_once() -> None:
+    core = running("a")
+    core.handle(Terminate("a", Nobody()), 0.0)
+    assert core.handle(Ended("a", 1, CRASH), 0.0) != []
+    assert core.handle(Ended("a", 1, CRASH), 0.0) == []
+
+
+def test_a_child_that_has_not_begun_is_listed_with_what_is_known_of_it() -> None:
+    spec = SupervisorSpec((ChildSpec("a", never_run),))
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    worker, permanent = ChildKind.WORKER, Restart.PERMANENT
+    (status,) = core.children.statuses()
+    assert status == ChildStatus(
+        "a", "root/a", worker, permanent, ChildState.PENDING, 0, None, None, None
+    )
+
+
 def test_a_time_that_came_after_it_was_taken_back_is_ignored() -> None:
     core = running("a", backoff=Backoff(1.0, 1.0))
     (arm,) = core.handle(Ended("a", 1, CRASH), 0.0)
     assert isinstance(arm, Arm)
     core.handle(Terminate("a", Nobody()), 0.5)
     assert core.handle(Due(arm.token), 1.0) == []
+
+
+def test_a_restart_that_has_begun_or_was_taken_back_is_not_due() -> None:
+    core = running("a", "b", backoff=Backoff(1.0, 1.0))
+    for name in "ab":
+        core.handle(Ended(name, 1, CRASH), 0.0)
+    core.handle(Due(1), 1.0)
+    core.handle(Terminate("b", Nobody()), 1.0)
+    assert [status.due for status in core.children.statuses()] == [None, None]
+
+
+def test_a_life_that_was_never_ready_does_not_end_a_row_of_failures() -> None:
+    core = running("a", backoff=Backoff(1.0, 9.0, jitter=0.0, reset_after=5.0))
+    assert core.handle(Ended("a", 1, CRASH), 0.0) == [Arm(1, 1.0)]
+    core.handle(Due(1), 1.0)
+    failed = Exit(ExitKind.START_FAILED, ValueError())
+    assert core.handle(Ended("a", 2, failed), 7.0) == [Arm(2, 9.0)]
+
+
+def test_a_start_by_hand_that_was_taken_back_is_not_answered_by_a_later_one() -> None:
+    core, first, second = running("a"), Nobody(), Nobody()
+    core.handle(Terminate("a", Nobody()), 0.0)
+    core.handle(Ended("a", 1, DOWN), 0.0)
+    core.handle(StartAgain("a", first), 0.0)
+    core.handle(Terminate("a", Nobody()), 0.0)
+    core.handle(Ended("a", 2, DOWN), 0.0)
+    core.handle(StartAgain("a", second), 0.0)
+    assert core.handle(BecameReady("a", 3, "it"), 0.0) == [Answer(second, "it")]
+
+
+def test_a_refused_start_that_nobody_waits_for_leaves_the_child_of_that_id_alone() -> (
+    None
+):
+    core, reply = running("a"), Nobody()
+    (refuse,) = core.handle(Add(ChildSpec("a", never_run), reply), 0.0)
+    assert isinstance(refuse, Refuse)
+    assert core.handle(Withdraw("a", reply), 0.0) == []
 
 
 def test_readiness_that_arrives_during_a_stop_changes_nothing() -> None:
@@ -178,6 +237,13 @@ def test_a_stop_during_a_group_restart_leaves_all_stopped() -> None:
     assert states == [ChildState.STOPPED, ChildState.STOPPED]
 
 
+def test_a_stop_takes_the_time_of_a_group_restart_back() -> None:
+    strategy, backoff = Strategy.ONE_FOR_ALL, Backoff(1.0, 1.0, jitter=0.0)
+    core = running("a", strategy=strategy, backoff=backoff)
+    assert core.handle(Ended("a", 1, CRASH), 0.0) == [Arm(1, 1.0)]
+    assert core.handle(StopAsked(), 0.5) == [Disarm(1), End(None)]
+
+
 def test_a_restart_that_fails_during_the_first_start_spends_budget() -> None:
     children = (ChildSpec("a", never_run), ChildSpec("b", never_run))
     spec = SupervisorSpec(children, backoff=NO_BACKOFF)
@@ -208,6 +274,17 @@ def test_a_child_is_asked_to_stop_once() -> None:
     core = running("a")
     assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
     assert core.handle(Terminate("a", Nobody()), 0.0) == []
+    assert core.handle(StopAsked(), 0.0) == []
+
+
+def test_a_child_of_a_dynamic_supervisor_is_asked_to_stop_once() -> None:
+    template = ChildSpec("t", never_run)
+    spec = SupervisorSpec((template,), strategy=Strategy.DYNAMIC)
+    core = Supervision(spec, "root", lambda: 0.5, Lineage(), observed=False)
+    core.handle(Begin(), 0.0)
+    core.handle(Add(template.named("a"), Nobody()), 0.0)
+    assert core.handle(Terminate("a", Nobody()), 0.0) == [StopLife("a", 5.0)]
+    assert core.handle(StopAsked(), 0.0) == []
 
 
 def test_a_first_life_that_begins_with_its_group_may_fail_like_a_later_one() -> None:

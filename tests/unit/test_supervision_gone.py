@@ -141,6 +141,23 @@ def test_a_child_that_ended_and_is_not_restarted_is_gone(
     assert not gone(core.handle(StopAsked(), 0.0)), "told twice"
 
 
+def test_it_is_told_which_life_was_the_last() -> None:
+    core = one(Restart.TRANSIENT)
+    core.handle(Ended("a", 1, CRASH), 0.0)
+    core.handle(BecameReady("a", 2, None), 0.0)
+    actions = core.handle(Ended("a", 2, NORMAL), 0.0)
+    assert actions == [TellGone("a", 2, nobody_told, NORMAL)]
+
+
+def test_the_error_of_a_life_is_let_go_when_the_next_begins_or_none_will() -> None:
+    core = one()
+    core.handle(Ended("a", 1, CRASH), 0.0)
+    (child,) = core.children
+    assert child.end is None
+    core.handle(Ended("a", 2, ESCALATES), 0.0)
+    assert child.end is None
+
+
 def test_a_child_that_is_terminated_is_gone_when_it_has_ended_and_only_once() -> None:
     core = one()
     assert not gone(core.handle(Terminate("a", REPLY), 0.0))

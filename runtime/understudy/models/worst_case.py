@@ -76,7 +76,7 @@ def worst_case(
         input_tokens=most_read(request, bounds),
         output_tokens=request.max_tokens or 0,
     )
-    return attrs.evolve(usage, cost_micros=price.cost(usage))
+    return attrs.evolve(usage, cost_micros=price.most(usage))
 
 
 _FREE: Final = Price()
@@ -93,7 +93,7 @@ def _refusal(model: Model, problem: str) -> ModelError:
 
 def _free_input(price: Price) -> bool:
     """Whether it costs the same however much the model reads."""
-    return price.cost(Usage(input_tokens=1_000_000)) == price.cost(NO_USAGE)
+    return price.most(Usage(input_tokens=1_000_000)) == price.cost(NO_USAGE)
 
 
 def most_read(request: ModelRequest, bounds: PartBounds = UNBOUNDED) -> int:

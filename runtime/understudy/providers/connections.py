@@ -94,7 +94,7 @@ class Connections:
 
 
 class _Lent:
-    """The body of an answer; closed, it gives its connection back."""
+    """The body of an answer; closed, once, it gives its connection back."""
 
     def __init__(
         self,
@@ -105,19 +105,16 @@ class _Lent:
         self._answer = answer
         self._connection = connection
         self._home = home
-        self._closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         assert isinstance(self._answer.stream, AsyncIterable)
         return aiter(self._answer.stream)
 
     async def aclose(self) -> None:
-        if not self._closed:
-            self._closed = True
-            try:
-                await self._answer.aclose()
-            finally:
-                await self._home.give_back(self._connection)
+        try:
+            await self._answer.aclose()
+        finally:
+            await self._home.give_back(self._connection)
 
 
 async def _close(connection: httpcore.AsyncConnectionInterface) -> None:

@@ -1,10 +1,9 @@
-"""Connections for httpcore that let nothing of a cancelled request behind.
+"""Connections for httpcore that close in time, and say what a request met.
 
-httpcore loses a connection that is made while nobody waits for it any more: it
-stays open, and in the pool for good.  And it closes under shields without an
-end.  Both are put right here, between it and the sockets.  Beside that, each
-request learns what it met: whether its connection had been used before, and
-whether anything came back.
+httpcore closes under shields without an end, and not at all what was to become
+secure when it is cancelled meanwhile.  Both are put right here, between it and the
+sockets.  Beside that, each request learns what it met: whether its connection had
+been used before, and whether anything came back.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Network(httpcore.AsyncNetworkBackend):
         made = await self._inner.connect_tcp(
             host, port, timeout, local_address, socket_options
         )
-        return await _wanted(_Connection(made))
+        return _Connection(made)
 
     async def connect_unix_socket(
         self,
@@ -76,10 +75,6 @@ class Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: no model is behind one."""
         raise httpcore.ConnectError(f"{path} is no network address")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, as httpcore does between tries to connect."""
-        await trio.sleep(seconds)
 
 
 class _Connection(httpcore.AsyncNetworkStream):
@@ -114,22 +109,7 @@ class _Connection(httpcore.AsyncNetworkStream):
             with trio.CancelScope(shield=True):
                 await self.aclose()
             raise
-        return await _wanted(_Connection(made))
+        return _Connection(made)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
-
-
-async def _wanted(connection: _Connection) -> _Connection:
-    """Return *connection*, or close it if whoever asked for it is cancelled.
-
-    From here to the state in which httpcore closes it by itself there is no
-    checkpoint that another cancellation could come through.
-    """
-    try:
-        await trio.lowlevel.checkpoint_if_cancelled()
-    except BaseException:
-        with trio.CancelScope(shield=True):
-            await connection.aclose()
-        raise
-    return connection

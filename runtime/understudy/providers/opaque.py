@@ -46,6 +46,8 @@ def fields_back(protocol: str, part: ReasoningPart) -> dict[str, object]:
 
 def signed(reply: ModelReply, maker: str) -> ModelReply:
     """Return *reply* with *maker* named as the model that thought so."""
+    if not any(map(_is_opaque, reply.parts)):
+        return reply
     parts = tuple(
         ReasoningPart(part.text, f"{maker} {part.opaque}") if _is_opaque(part) else part
         for part in reply.parts
