@@ -27,7 +27,7 @@ from understudy.journal.verifying import verify
 from understudy_protocols.errors import JournalCorruptError, JournalError
 from understudy_protocols.journal import Batch
 
-DAMAGES = int(os.environ.get("UNDERSTUDY_DAMAGES", "100"))
+DAMAGES = int(os.environ.get("UNDERSTUDY_DAMAGES", "60"))
 ROWS = range(1, 9)
 
 
