@@ -225,6 +225,7 @@ class Finish(Enum):
 
 _CAUSES = {
     Finish.TRUNCATED: Cause.TRUNCATED,
+    Finish.PAUSED: Cause.TRUNCATED,
     Finish.CONTEXT_FULL: Cause.CONTEXT_TOO_LONG,
     Finish.REFUSED: Cause.REFUSED,
     Finish.FILTERED: Cause.FILTERED,

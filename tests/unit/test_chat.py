@@ -65,7 +65,7 @@ def test_the_parts_of_a_reply_are_its_text_unless_given() -> None:
     [
         (Finish.COMPLETE, None),
         (Finish.TOOL_REQUEST, None),
-        (Finish.PAUSED, None),
+        (Finish.PAUSED, FailureMode.UNEXPECTED),
         (Finish.OTHER, None),
         (Finish.REFUSED, FailureMode.CONTENT_POLICY),
         (Finish.FILTERED, FailureMode.CONTENT_POLICY),
