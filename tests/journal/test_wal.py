@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.journal import wal
 from understudy.journal.wal import Frame, Log, checksum, judge, read_log
 
 GOOD, COMMIT = Frame(True, False, True), Frame(True, True, True)
@@ -66,6 +67,27 @@ def test_what_was_safe_is_missing_only_if_something_follows_a_whole_transaction(
     frames: list[Frame], log: Log
 ) -> None:
     assert judge(frames) == log
+
+
+def test_what_others_write_while_it_is_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x-wal"
+    path.touch()
+    left: list[Log] = []
+
+    def judged(_: object) -> Log:
+        return left.pop(0)
+
+    monkeypatch.setattr(wal, "judge", judged)
+    for seen in (
+        [Log(3, 5, True), Log(8, 0, False)],
+        [Log(3, 5, True), Log(8, 4, True), Log(9, 0, False)],
+        [Log(3, 5, True), Log(3, 6, True)],
+    ):
+        left[:] = seen
+        assert read_log(path) == seen[-1]
+        assert left == []
 
 
 FRAME = 24 + 4096

@@ -117,15 +117,11 @@ class _Check:
         """Look at SQLite's log."""
         path = self._place.with_name(f"{self._place.name}-wal")
         log = read_log(path)
-        if log.behind:
-            # An owner at work may have written while it was read.
-            again = read_log(path)
-            self._unsafe = again.behind
-            if log.broken and again.broken and log.frames == again.frames:
-                self._problem(
-                    path.name,
-                    f"damaged behind frame {log.frames}; what follows is lost",
-                )
+        self._unsafe = log.behind
+        if log.broken:
+            self._problem(
+                path.name, f"damaged behind frame {log.frames}; what follows is lost"
+            )
 
     def pages(self) -> None:
         """Let SQLite look at the pages."""

@@ -57,6 +57,16 @@ class Frame(NamedTuple):
 
 def read_log(path: Path) -> Log:
     """Return what is in the log at *path*; nothing if there is none."""
+    log = _read(path)
+    while log.broken:
+        # Others may have written to it meanwhile; what is damaged stays where it is.
+        before, log = log, _read(path)
+        if log.frames == before.frames:
+            break
+    return log
+
+
+def _read(path: Path) -> Log:
     try:
         with path.open("rb") as file:
             frames = list(_frames(file))
