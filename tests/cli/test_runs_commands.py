@@ -136,6 +136,17 @@ def test_what_is_long_takes_nothing_from_the_other_columns(
     assert len(line) == 80
 
 
+def test_words_of_others_do_not_steer_the_terminal(command: Command, ran: Ran) -> None:
+    (paused,) = ran("asking", {"number": 1, "text": "bad \x1b[2J\x9b[bold]"})
+    command("runs", "answer", paused["run_id"], "approval", "yes")
+    ran("asking", {"number": 1, "text": "bad \x1b[2J\x9b[bold]"})
+
+    for words in (["list"], ["show", "asking"], ["show", "asking", "--values"]):
+        said = command("runs", *words)
+        assert "bad \ufffd[2J\ufffd[bold]" in said.out
+        assert not {"\x1b", "\x9b"} & set(said.out)
+
+
 def test_runs_are_filtered_by_status_workflow_and_age(
     command: Command, ran: Ran
 ) -> None:

@@ -26,6 +26,7 @@ from understudy.cli.runs.opened import (
     opened,
     told_story,
 )
+from understudy.cli.runs.values import printable
 from understudy.cli.writing import open_output, write_lines, write_out
 from understudy.journal.exporting import export_lines
 from understudy.journal.lock import at_work
@@ -45,7 +46,12 @@ runs_commands: typer.Typer = typer.Typer(
 
 StatusOption = Annotated[
     list[RunStatus] | None,
-    typer.Option("--status", help="Only those that stand there; may be repeated."),
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="Only those that are queued, running, waiting, paused, held, completed, "
+        "failed, cancelled or expired; may be repeated.",
+    ),
 ]
 WorkflowOption = Annotated[
     str | None, typer.Option("--workflow", metavar="NAME", help="Only those of it.")
@@ -84,7 +90,10 @@ def list_runs(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List runs: the newest first; as JSON lines in the order of their acceptance."""
+    """List runs, the newest first.
+
+    As JSON they are lines in the order of their acceptance.
+    """
     with opened(journal) as reader:
         runs = _chosen(reader, status, workflow, older_than, newer_than)
         if as_json:
@@ -118,9 +127,9 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run: its steps over time, attempts, waits, costs, what stands in its way.
+    """Show a run over time.
 
-    Made from its records alone: nothing of the workflow's code is needed.
+    Its steps with attempts, waits and costs, and what stands in its way.  Made from its records alone: nothing of the workflow's code is needed.
     """
     with opened(journal) as reader:
         found = found_run(reader, run)
@@ -178,7 +187,10 @@ def resume(
 def retry(
     run: RunArgument, journal: JournalOption = None, wait: WaitOption = WAIT
 ) -> None:
-    """Let a held run go on, or begin a new one where one has failed."""
+    """Let a held run go on, or begin a failed one again.
+
+    The second is a new run, which has what RUN had done before it failed.
+    """
     ask_owner(journal, run, "retry", {}, wait)
 
 
@@ -221,7 +233,9 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="The id of another one.")],
     journal: JournalOption = None,
 ) -> None:
-    """Say in what two runs differ: input, values and decisions, how they ended.
+    """Say in what two runs differ.
+
+    In their input, in what their steps gave and decided, in how they ended.
 
     Exit code: 0 if they are the same, 1 if they differ, 2 if the call is wrong.
     """
@@ -231,7 +245,7 @@ def diff(
     found = list(differences(one, stories[0], other, stories[1]))
     same = "the same input, and the same came of it"
     lines = [f"{one.run_id} | {other.run_id}", *(found or [same]), figures(*stories)]
-    write_out("".join(f"{line}\n" for line in lines))
+    write_out("".join(f"{printable(line)}\n" for line in lines))
     raise typer.Exit(EXIT_FAILED if found else 0)
 
 
@@ -245,7 +259,7 @@ def prune(
     ],
     journal: JournalOption = None,
 ) -> None:
-    """Delete runs that ended long ago, and what only they referred to."""
+    """Delete runs that ended long ago."""
     path = journal_named(journal)
     gone = pruned(path, _now() - age_micros("--older-than", older_than))
     write_out(
@@ -289,7 +303,7 @@ def export(
     older_than: OlderOption = None,
     newer_than: NewerOption = None,
 ) -> None:
-    """Write runs with all their records as JSON lines, one for each run."""
+    """Write runs with all their records as JSON lines."""
     path = journal_named(journal)
     with SqliteReader(path) as reader:
         runs = _chosen(reader, status, workflow, older_than, newer_than)

@@ -13,6 +13,7 @@ from rich.text import Text
 from understudy.cli.runs.ages import MICROS, rough_age
 from understudy.cli.runs.screen import STYLES, console_for
 from understudy.cli.runs.story import Story
+from understudy.cli.runs.values import printable
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -59,8 +60,8 @@ def _table(
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
     rows = [
         (
-            run.run_id,
-            run.workflow,
+            printable(run.run_id),
+            printable(run.workflow),
             run.status.value,
             rough_age((now - run.created_at) / MICROS),
         )
@@ -75,8 +76,8 @@ def _table(
     table.add_column("", no_wrap=True, overflow="ellipsis", width=max(1, left))
     for run, (run_id, workflow, status, age) in zip(runs, rows, strict=True):
         style = STYLES.get(run.status, "")
-        about = Text(_about(run, story_of), "dim")
-        table.add_row(run_id, workflow, Text(status, style), age, about)
+        about = Text(printable(_about(run, story_of)), "dim")
+        table.add_row(Text(run_id), Text(workflow), Text(status, style), age, about)
     return table
 
 

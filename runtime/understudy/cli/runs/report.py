@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from understudy.cli.runs.screen import console_for
+from understudy.cli.runs.values import printable
 from understudy.journal.verifying import Verified
 
 
@@ -20,7 +21,10 @@ def report_text(path: str, found: Verified, file: TextIO) -> str:
             table.add_column("where", no_wrap=True)
             table.add_column("what is wrong", overflow="fold")
             for problem in found.problems:
-                table.add_row(problem.where, Text(problem.detail, "red"))
+                table.add_row(
+                    Text(printable(problem.where)),
+                    Text(printable(problem.detail), "red"),
+                )
             console.print(table)
         console.print(Text(_summary(path, found)), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())

@@ -16,6 +16,7 @@ from understudy.cli.runs.ages import MICROS, length
 from understudy.cli.runs.bars import CHOSE, FAILED, OPEN, RUNS, WAITS, Row, bar, rows_of
 from understudy.cli.runs.screen import STYLES, console_for, cut_front
 from understudy.cli.runs.story import Story
+from understudy.cli.runs.values import printable
 from understudy.cli.tally import usd
 from understudy.journal.lock import Holder
 from understudy_protocols.journal import StoredRun
@@ -59,6 +60,7 @@ def run_text(
     ]
     with console.capture() as captured:
         for line in lines:
+            line.plain = printable(line.plain)
             line.rstrip()
             console.print(line, soft_wrap=True)
     return captured.get()

@@ -36,6 +36,15 @@ def known(plain: object, cls: type[Any]) -> Any:
     return found if isinstance(found, cls) else None
 
 
+def printable(text: str) -> str:
+    """Return *text* without what a terminal would obey: who knows who wrote it."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text
+    )
+
+
 def _untagged(plain: Plain) -> object:
     match plain:
         case {"$map": list(pairs), **rest} if not rest:
