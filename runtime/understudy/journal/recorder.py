@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
 import trio
@@ -114,7 +114,13 @@ class Recorder:
             await self._written(batch)
         else:
             await trio.lowlevel.checkpoint()
-        _call_all(follow)
+        turns = iter(follow)
+        try:
+            for call in turns:
+                call()
+        finally:
+            # Should one of them raise, the others are for the next life.
+            self._follow[:0] = turns
 
     async def _written(self, batch: Batch) -> None:
         """Write one batch, however often it takes."""
@@ -141,8 +147,3 @@ class Recorder:
                 return
             await trio.sleep(delay)
             delay = min(2 * delay, LONGEST_WAIT)
-
-
-def _call_all(calls: Sequence[Callable[[], None]]) -> None:
-    for call in calls:
-        call()

@@ -1,0 +1,134 @@
+"""The writer: what follows a record follows it, in order, once."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from understudy.journal.recorder import Recorder
+from understudy.testing import run_seeded
+from understudy_actors.system import ActorSystem
+from understudy_protocols.errors import JournalWriteError
+from understudy_protocols.journal import Batch
+from understudy_protocols.supervision import ChildSpec, SupervisorSpec
+
+
+def recording(recorder: Recorder) -> ActorSystem:
+    """Return a system with a recorder."""
+    return ActorSystem(SupervisorSpec((ChildSpec("journal", recorder.run),)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_follows_is_called_in_order_when_it_is_safe(seed: int) -> None:
+    written: list[int] = []
+    followed: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        await trio.sleep(1)
+        written.extend(number for _, number, _ in batch.records)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            for number in range(20):
+                recorder.batch.records.append((1, number, b""))
+
+                def follow(number: int = number) -> None:
+                    assert written[-1] >= number
+                    followed.append(number)
+
+                recorder.follow(follow)
+                if number % 3 == 0:
+                    await trio.sleep(0.4)
+            await trio.sleep(10)
+        assert followed == written == list(range(20))
+
+    run_seeded(main, seed=seed)
+
+
+def test_while_a_batch_is_written_the_next_one_gathers() -> None:
+    sizes: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        sizes.append(len(batch.records))
+        await trio.sleep(1)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            for number in range(10):
+                recorder.batch.records.append((1, number, b""))
+                recorder.wake()
+                await trio.sleep(0.1)
+            await trio.sleep(5)
+
+    run_seeded(main, seed=0)
+    assert sizes == [1, 9]
+
+
+def test_what_is_handed_over_is_written_before_a_clean_end() -> None:
+    written: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        await trio.sleep(1)
+        written.extend(number for _, number, _ in batch.records)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            for number in range(3):
+                recorder.batch.records.append((1, number, b""))
+        assert not list(recorder.rest())
+
+    run_seeded(main, seed=0)
+    assert written == [0, 1, 2]
+
+
+def test_what_a_cut_leaves_unwritten_is_kept_for_the_end() -> None:
+    tries: list[float] = []
+
+    async def write(batch: Batch) -> None:
+        tries.append(trio.current_time())
+        raise JournalWriteError("the disk is full")
+
+    async def leave(recorder: Recorder) -> None:
+        async with recording(recorder):
+            recorder.batch.records.append((1, 0, b""))
+            recorder.wake()
+            await trio.sleep(1)
+            recorder.batch.records.append((1, 1, b""))
+            assert recorder.trouble == "the disk is full"
+            raise LookupError
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        with pytest.raises(LookupError):
+            await leave(recorder)
+        rest = [number for batch in recorder.rest() for _, number, _ in batch.records]
+        assert rest == [0, 1]
+
+    run_seeded(main, seed=0)
+    # Each wait is twice as long as the one before.
+    assert tries[:5] == pytest.approx([0.0, 0.05, 0.15, 0.35, 0.75])
+
+
+def test_what_follows_one_that_raises_is_called_in_the_next_life() -> None:
+    called: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def broken() -> None:
+        called.append(1)
+        raise LookupError("a mistake of ours")
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            recorder.follow(lambda: called.append(0))
+            recorder.follow(broken)
+            recorder.follow(lambda: called.append(2))
+            await trio.sleep(10)
+
+    run_seeded(main, seed=0)
+    assert called == [0, 1, 2]
