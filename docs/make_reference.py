@@ -315,7 +315,7 @@ def _members(cls: type[object]) -> Iterator[str]:
     fields: tuple[attrs.Attribute[object], ...] = getattr(cls, "__attrs_attrs__", ())
     hidden = {field.name for field in fields}
     whole: list[str] = []
-    for name, member in cast("dict[str, object]", dict(vars(cls))).items():
+    for name, member in _offered(cls).items():
         if name.startswith("_") or name in hidden:
             continue
         if isinstance(member, property):
@@ -332,6 +332,15 @@ def _members(cls: type[object]) -> Iterator[str]:
             wait = "await " if inspect.iscoroutinefunction(function) else ""
             yield f"* **`{wait}.{name}{shown}`** {_first_paragraph(function)}"
     yield from ("", *whole)
+
+
+def _offered(cls: type[object]) -> dict[str, object]:
+    """Return what a class defines, with what its base of the same package does."""
+    found: dict[str, object] = {}
+    for base in cls.__mro__[1::-1]:
+        if base is cls or base.__module__.rpartition(".")[0] == "understudy":
+            found.update(cast("dict[str, object]", dict(vars(base))))
+    return found
 
 
 def _said_of_members(cls: type[enum.Enum]) -> dict[str, str]:
