@@ -27,7 +27,7 @@ from understudy_protocols.errors import (
     RunHeldError,
     SetupError,
 )
-from understudy_protocols.journal import Request
+from understudy_protocols.journal import Batch, Request
 from understudy_protocols.records import Answered
 
 
@@ -242,3 +242,27 @@ def test_runs_go_on_although_requests_cannot_be_read(
     assert [one.message for one in caplog.records] == [
         "requests cannot be read: request 1 is damaged"
     ]
+
+
+def test_a_fork_keeps_the_large_values_that_it_refers_to() -> None:
+    async def body(context: Context[object]) -> str:
+        return "x" * 5_000
+
+    workflow: Flow = sequence(step(name="big", output=str)(body), noting("a", []))
+    store = MemoryStore()
+    live(workflow, store, ends(workflow))
+    written: list[Batch] = []
+    write = store.write
+
+    def seen(batch: Batch) -> None:
+        written.append(batch)
+        write(batch)
+
+    store.write = seen  # type: ignore[method-assign]
+
+    async def fork(runtime: Runtime[object]) -> Result:
+        return await runtime.fork(RUN, "a").result()
+
+    assert live(workflow, store, fork).outputs["big"] == "x" * 5_000
+    (made,) = [batch for batch in written if batch.runs]
+    assert len(made.blobs) == 1

@@ -19,6 +19,7 @@ from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
 from understudy.engine.shapes import CHANGED, ChangedError, Shapes, held_for, shape_of
 from understudy.engine.strand import Run
 from understudy.journal.recorder import Recorder
+from understudy.journal.references import references
 from understudy.journal.values import restored, stored
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import (
@@ -285,6 +286,10 @@ class DurableRuns:
         batch = self.recorder.batch
         batch.runs.append(known)
         contents = [encode_record(record) for record in records]
+        for content in contents:
+            # Whoever deletes old runs must not take away what this one refers to.
+            for digest in references(content):
+                batch.blobs.setdefault(digest, self.store.blob(digest))
         batch.records += [(self._rows, n, one) for n, one in enumerate(contents)]
         run = self._revived(known, contents, hosted, release=False)
         journal = run.journal
