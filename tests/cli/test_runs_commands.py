@@ -387,6 +387,24 @@ def test_what_nobody_can_do_now_is_done_at_the_next_start(
     assert "failed: check: bad text (step_error)" in lines
 
 
+def test_who_cannot_be_told_at_once_is_told_by_the_next_start_what_was_refused(
+    command: Command, here: Path
+) -> None:
+    (here / "one.jsonl").write_text('{"number": 1}\n')
+    words = ("run", f"{FLOWS}:asking", "one.jsonl", "--journal", "runs.db")
+    command(*words)
+    (run_id,) = listed(command)
+
+    command("runs", "answer", run_id, "approval", "5")
+    said = command(*words)
+
+    assert said.lines[0]["status"] == "paused"
+    assert said.err.splitlines()[0] == (
+        f"understudy: what was asked of run {run_id} (answer) was refused: the answer "
+        "to approval: is a int; give a str"
+    )
+
+
 def test_a_fork_has_other_values_and_a_diff_says_which(
     command: Command, ran: Ran
 ) -> None:

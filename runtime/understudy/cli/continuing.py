@@ -17,6 +17,9 @@ from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.usage import Usage
 
 _CHUNK: Final = 1024 * 1024
+REFUSED: Final = "refused: "
+"""How the outcome of a request begins that was not done."""
+
 _STANDARD_OUTPUT: Final = 1
 _REQUESTS: Final = 2.0
 _LOOK_AGAIN: Final = 0.05
@@ -40,17 +43,28 @@ class Continuing:
     keep: bool
 
 
-async def requests_done(journal: str) -> None:
+async def requests_done(journal: str) -> tuple[str, ...]:
     """Wait until what was asked while nobody executed the runs has been done.
 
     Not for ever: what cannot be done yet is not waited for.
+
+    Returns:
+      what was refused, in words: whoever asked is there no more.
     """
     # Loaded by those who have a journal.
     from understudy.journal.reader import SqliteReader
 
-    with SqliteReader(journal) as reader, trio.move_on_after(_REQUESTS):
-        while tuple(reader.requests()):
-            await trio.sleep(_LOOK_AGAIN)
+    with SqliteReader(journal) as reader:
+        asked = tuple(reader.requests())
+        with trio.move_on_after(_REQUESTS):
+            while tuple(reader.requests()):
+                await trio.sleep(_LOOK_AGAIN)
+        outcomes = [(one, reader.outcome(one.id) or "") for one in asked]
+    return tuple(
+        f"what was asked of run {one.run_id} ({one.what}) was {outcome}"
+        for one, outcome in outcomes
+        if outcome.startswith(REFUSED)
+    )
 
 
 class MisfitError(SetupError):

@@ -79,6 +79,7 @@ async def run_job(spec: JobSpec, runtime: Runtime[Never], show: Show) -> Ended:
         job.misuse,
         job.signal,
         job.writer.unwritten(),
+        job.refused,
     )
 
 
@@ -93,6 +94,7 @@ class _Job:
         self.tally = Tally()
         self.stopped = ""
         self.misuse = ""
+        self.refused: tuple[str, ...] = ()
         self.signal = 0
         self.reading = trio.CancelScope()
         # A pause with a timeout ends by itself; nobody will answer the others.
@@ -140,7 +142,7 @@ class _Job:
         fd, continuing = self.spec.output.fd, self.spec.continuing
         if continuing is None or self.earlier is None:
             return
-        await requests_done(continuing.journal)
+        self.refused = await requests_done(continuing.journal)
         if not is_kept(fd):
             return
         name = self.workflow.name

@@ -58,6 +58,7 @@ class Ended:
       misuse: what is wrong with the input as a whole; empty if nothing is.
       signal: the number of the signal that ended it; 0 if none did.
       unwritten: result lines that could not be written.
+      refused: what was asked before by way of the journal, and was not done.
     """
 
     tally: Tally
@@ -66,3 +67,4 @@ class Ended:
     misuse: str
     signal: int
     unwritten: list[bytes]
+    refused: tuple[str, ...] = ()

@@ -43,6 +43,8 @@ def execute(spec: JobSpec, runtime: Runtime[Never], *, with_tree: bool) -> int:
 def _close(spec: JobSpec, ended: Ended) -> int:
     """Say how the job ended, and return the exit code."""
     tally = ended.tally
+    for words in ended.refused:
+        say(f"understudy: {words}")
     if ended.misuse:
         say(f"understudy: {ended.misuse}")
         return EXIT_MISUSE

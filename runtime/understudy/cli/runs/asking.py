@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import typer
 
+from understudy.cli.continuing import REFUSED
 from understudy.cli.exits import EXIT_FAILED, say
 from understudy.cli.plain import json_line
 from understudy.cli.runs.opened import found_run, journal_named
@@ -15,7 +16,6 @@ from understudy.journal.lock import at_work
 from understudy.journal.reader import SqliteReader
 
 _LOOK_AGAIN = 0.05
-_REFUSED = "refused: "
 
 
 def ask_owner(
@@ -46,7 +46,7 @@ def ask_owner(
             else f"not done within {wait:g} s; {holder} will do it"
         )
         write_out(f"asked ({what} {run.run_id}); {who}\n")
-    elif outcome.startswith(_REFUSED):
+    elif outcome.startswith(REFUSED):
         say(f"understudy: {outcome}")
         raise typer.Exit(EXIT_FAILED)
     else:
