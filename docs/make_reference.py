@@ -185,6 +185,8 @@ def _entry(name: str, thing: object) -> str:
     if name in ALIASES:
         kinds = " | ".join(kind.__name__ for kind in typing.get_args(thing))
         return f"#### `{name}`\n\n```text\n{name} = {kinds}\n```\n\n{ALIASES[name]}\n"
+    if not callable(thing):
+        return f"#### `{name}`\n\n{_prose(type(thing))}\n"
     parts = [f"#### `{name}`", "", _signed(name, thing), "", _prose(thing), ""]
     if isinstance(thing, type):
         parts += _members(cast("type[object]", thing))

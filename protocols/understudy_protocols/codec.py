@@ -4,7 +4,8 @@ A document is ``[version, value]``.  A value is written as itself where JSON has
 it; a tuple as an array; a ``FrozenMap`` as an object.  All else is an object of one
 key, its tag: ``$...`` for what this file knows (``$map`` for maps whose keys are
 no plain words, ``$set``, ``$state``, and the leaves of ``codec_leaves.py``), and
-``@...`` for classes registered with ``register_tag``.
+``@...`` for classes registered with ``register_tag``.  Around a sensitive field of
+such a class stands ``$sensitive``, for those who keep the data to encrypt it.
 
 The codec is closed: what is read decides neither what is imported nor which class
 is made beyond those registered, and a tag or version that is not known is refused.
@@ -15,11 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import Enum, Flag
+from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from understudy_protocols.codec_classes import CONCEAL, concealment, ways_of
 from understudy_protocols.codec_leaves import (
     LEAF_TAGS,
     READERS,
@@ -30,12 +32,6 @@ from understudy_protocols.codec_leaves import (
 from understudy_protocols.errors import CodecError, ConfigError, SetupError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.frozen import MAX_DEPTH, FrozenMap, freeze, sealed_map
-from understudy_protocols.frozen_classes import (
-    field_names,
-    init_names,
-    is_a,
-    is_record,
-)
 from understudy_protocols.frozen_types import registered
 from understudy_protocols.outcomes import Outcome, RunStatus, StepReport, StepStatus
 from understudy_protocols.state import OrchestrationState
@@ -48,7 +44,14 @@ VERSION: Final = 1
 # A state adds three levels of its own around a value that ``freeze`` accepts.
 _DEPTH: Final = MAX_DEPTH + 5
 
+SEALED: Final = "$sealed"
+"""The tag of what was sensitive and is encrypted; this file cannot read it."""
+
 _NAME: Final = re.compile(r"[^\W\d][\w.-]*")
+
+
+class SealedError(CodecError):
+    """What was to be read is encrypted."""
 
 
 class _Tag(NamedTuple):
@@ -56,7 +59,11 @@ class _Tag(NamedTuple):
     name: str
     write: Callable[[Any], object]
     read: Callable[[Any], object]
+    conceal: Callable[[object], object] | None
 
+
+concealing: Final = set[type]()
+"""The classes registered so far that have something sensitive."""
 
 _by_class: dict[type, _Tag] = {}
 _by_name: dict[str, _Tag] = {}
@@ -103,10 +110,13 @@ def register_tag(
     if tag is not None and tag.name != f"@{name}":
         raise ConfigError(f"{cls.__qualname__} has the tag {tag.name[1:]!r}")
     if to and from_:
-        tag = _Tag(cls, f"@{name}", to, from_)
+        tag = _Tag(cls, f"@{name}", to, from_, concealment(cls, by_field=False))
     elif tag is None:
-        tag = _Tag(cls, f"@{name}", *_ways(cls))
+        by_field = cls not in registered
+        tag = _Tag(cls, f"@{name}", *ways_of(cls), concealment(cls, by_field=by_field))
     _by_class[cls] = _by_name[tag.name] = tag
+    if tag.conceal is not None:
+        concealing.add(cls)
 
 
 def tag_of(cls: type) -> str | None:
@@ -167,11 +177,14 @@ def _plain(value: object, depth: int) -> object:
     leaf = LEAF_TAGS.get(cls)
     if leaf is not None:
         return {leaf.tag: leaf.write(value)}
-    if depth > _DEPTH:
-        raise CodecError(f"a value is nested more than {_DEPTH} deep; flatten it")
+    _check_depth(depth)
     tag = _by_class.get(cls)
     if tag is not None:
-        return {tag.name: _plain(freeze(tag.write(value)), depth + 1)}
+        plain = _plain(freeze(tag.write(value)), depth + 1)
+        if tag.conceal is None:
+            return {tag.name: plain}
+        _check_depth(depth + 2)  # where the tags stand around its fields
+        return {tag.name: tag.conceal(plain)}
     if cls is tuple:
         return [_plain(item, depth + 1) for item in cast("tuple[object, ...]", value)]
     if cls is frozenset:
@@ -191,6 +204,11 @@ def _plain(value: object, depth: int) -> object:
         f"{cls.__qualname__} has no tag to be written under; give it one with "
         f"register_tag({cls.__qualname__}, ...)"
     )
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEPTH:
+        raise CodecError(f"a value is nested more than {_DEPTH} deep; flatten it")
 
 
 def _fits(value: object) -> bool:
@@ -296,7 +314,12 @@ def _tagged(name: str, pairs: Mapping[object, object], depth: int) -> object:
             raise CodecError(f"the tag {name} is not known here; {_advice(name)}")
         return freeze(tag.read(_value(data, depth)))
     except _UNSUITABLE as error:
-        raise CodecError(f"the tag {name} has unsuitable data: {error}") from error
+        reason = error
+    tag = _by_name.get(name)
+    if tag is None or tag.conceal is None:
+        raise CodecError(f"the tag {name} has unsuitable data: {reason}") from reason
+    # The reason may repeat what is sensitive.
+    raise CodecError(f"the tag {name} has unsuitable data: {type(reason).__name__}")
 
 
 def _advice(name: str) -> str:
@@ -320,7 +343,25 @@ def _read_state(data: Any, depth: int) -> object:
     return OrchestrationState[object](**facts)
 
 
+def _read_concealed(data: Any, depth: int) -> object:
+    try:
+        # It adds no level: what could be written can be read.
+        return _value(data, depth - 1)
+    except SealedError:
+        raise
+    except CodecError:
+        pass
+    # The error may repeat what is sensitive.
+    raise CodecError("something sensitive cannot be read")
+
+
+def _read_sealed(_: Any, __: int) -> object:
+    raise SealedError("what stands here is encrypted, and there is no key to read it")
+
+
 _CONTAINERS: Final[Mapping[str, Callable[[Any, int], object]]] = {
+    CONCEAL: _read_concealed,
+    SEALED: _read_sealed,
     "$set": _read_set,
     "$map": _read_map,
     "$state": _read_state,
@@ -328,43 +369,6 @@ _CONTAINERS: Final[Mapping[str, Callable[[Any, int], object]]] = {
 
 
 # --------------------------------------------------------------------- classes
-
-
-def _ways(cls: type) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
-    """Return how values of *cls* become data and come back."""
-    if cls in registered:
-        given = registered[cls]
-        return given.to, given.from_
-    if is_a(cls, Flag):
-        return (lambda member: member.value), cls
-    if is_a(cls, Enum):
-        return (lambda member: member.name), cast("Any", cls).__getitem__
-    if is_record(cls):
-        return _record_ways(cls)
-    raise ConfigError(
-        f"{cls.__qualname__} is neither a record nor an enum; give to= and from_="
-    )
-
-
-def _record_ways(
-    cls: type,
-) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
-    names = field_names(cls)
-    accepted = init_names(cls)
-
-    def write(value: object) -> object:
-        return sealed_map({name: getattr(value, name) for name in names})
-
-    def read(data: Mapping[str, object]) -> object:
-        if unknown := data.keys() - set(names):
-            raise TypeError(f"{', '.join(sorted(unknown))}: no such field")
-        given = {accepted[n]: data[n] for n in data if n in accepted}
-        made: object = cls(**given)
-        for name in data.keys() - accepted.keys():
-            object.__setattr__(made, name, data[name])
-        return made
-
-    return write, read
 
 
 def _outcome_facts(outcome: Outcome[object]) -> object:

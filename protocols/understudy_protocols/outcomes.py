@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 
 from understudy_protocols.failures import AttemptRecord, Failure, StepError
+from understudy_protocols.sensitive import redacted
 from understudy_protocols.usage import Usage
 
 T_co = TypeVar("T_co", covariant=True)
@@ -95,7 +96,7 @@ class Outcome(Generic[T_co]):
     def __repr__(self) -> str:
         if self.failure is not None:
             return f"Outcome(failure={self.failure!r})"
-        return f"Outcome(value={self._value!r})"
+        return f"Outcome(value={redacted(self._value)!r})"
 
 
 @attrs.frozen

@@ -68,11 +68,13 @@ from understudy_protocols.failures import (
 from understudy_protocols.frozen import FrozenMap, freeze, register_type, thaw
 from understudy_protocols.outcomes import Outcome, RunStatus
 from understudy_protocols.retry import RetryConfig, RetryRule
+from understudy_protocols.sensitive import SENSITIVE
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
 from understudy_protocols.usage import Usage
 
 __all__ = [
+    "SENSITIVE",
     "AdmissionError",
     "Attempt",
     "AttemptRecord",

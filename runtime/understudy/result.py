@@ -15,6 +15,7 @@ from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.sensitive import redacted
 from understudy_protocols.usage import NO_USAGE, Usage
 
 Out_co = TypeVar("Out_co", covariant=True)
@@ -152,7 +153,7 @@ class RunResult(Generic[Out_co]):
         return sum(entry.number for entry in self._run.log)
 
     def __repr__(self) -> str:
-        shown = repr(self._run.value) if self.ok else str(self.failure)
+        shown = repr(redacted(self._run.value)) if self.ok else str(self.failure)
         return f"RunResult({self.run_id!r}, {self.status.value}, {shown})"
 
 

@@ -15,6 +15,7 @@ from understudy.workflows.types import type_name
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.frozen_types import registered
+from understudy_protocols.sensitive import unquoted
 
 _SCALARS = (
     msgspec.inspect.StrType,
@@ -78,7 +79,8 @@ class Fit:
                 plain, type=cast("type[object]", self._declared), strict=self._strict
             )
         except msgspec.ValidationError as error:
-            raise InputError(where, f"does not fit {self._name}: {error}") from error
+            problem = unquoted(str(error), self._declared)
+        raise InputError(where, f"does not fit {self._name}: {problem}")
 
     @property
     def _name(self) -> str:
@@ -112,7 +114,8 @@ class Fit:
         try:
             return make(freeze(plain, where))
         except (ValueError, TypeError, LookupError) as error:
-            raise InputError(where, f"does not fit {self._name}: {error}") from error
+            problem = unquoted(str(error), self._declared)
+        raise InputError(where, f"does not fit {self._name}: {problem}")
 
 
 def _open(declared: object) -> bool:

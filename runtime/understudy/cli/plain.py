@@ -18,6 +18,7 @@ import msgspec
 from understudy_protocols.failures import Failure
 from understudy_protocols.frozen_types import registered
 from understudy_protocols.outcomes import Outcome
+from understudy_protocols.sensitive import redacted
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
@@ -43,7 +44,14 @@ def _other(value: object) -> object:
 
 
 def plain(value: object) -> object:
-    """Return *value* made of dicts, lists and what JSON has words for."""
+    """Return *value* made of dicts, lists and what JSON has words for.
+
+    What is sensitive in it is not shown.
+    """
+    return _plain(redacted(value))
+
+
+def _plain(value: object) -> object:
     kind = type(value)
     if kind in _LEAVES:
         return value
@@ -55,20 +63,20 @@ def plain(value: object) -> object:
         return plain(registered[kind].to(value))
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
-        return {_key(key): plain(item) for key, item in items}
+        return {_key(key): _plain(item) for key, item in items}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("tuple[object, ...]", value)]
+        return [_plain(item) for item in cast("tuple[object, ...]", value)]
     if isinstance(value, set | frozenset):
         # In an order that does not change from one process to the next.
         items_ = cast("frozenset[object]", value)
-        return sorted((plain(item) for item in items_), key=repr)
+        return sorted((_plain(item) for item in items_), key=repr)
     if isinstance(value, Enum):
-        return plain(cast("object", value.value))
+        return _plain(cast("object", value.value))
     if isinstance(value, PurePath):
         return str(value)
     names = _field_names(kind)
     if names is not None:
-        return {name: plain(_field(value, name)) for name in names}
+        return {name: _plain(_field(value, name)) for name in names}
     return value
 
 
@@ -95,11 +103,11 @@ def failure_facts(failure: Failure) -> dict[str, object]:
 def _outcome(outcome: Outcome[object]) -> dict[str, object]:
     if outcome.failure is not None:
         return {"failure": failure_facts(outcome.failure)}
-    return {"value": plain(outcome.value)}
+    return {"value": _plain(outcome.value)}
 
 
 def _key(key: object) -> str:
-    shown = plain(key)
+    shown = _plain(key)
     return shown if isinstance(shown, str) else str(shown)
 
 

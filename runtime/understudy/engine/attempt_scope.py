@@ -24,6 +24,7 @@ from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.retry import RetryConfig
+from understudy_protocols.sensitive import redacted
 from understudy_protocols.usage import NO_USAGE, Usage
 
 
@@ -339,7 +340,7 @@ class AttemptScope:
                 self._message.strand,
                 path=self._op.path,
                 attempt=self.number,
-                value=value,
+                value=redacted(value),
             )
 
     def _check(self) -> None:

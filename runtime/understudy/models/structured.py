@@ -15,6 +15,7 @@ import msgspec
 from understudy.models.json_schema import schema_reader
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, ModelError
+from understudy_protocols.sensitive import unquoted
 
 T = TypeVar("T")
 
@@ -105,7 +106,20 @@ def reader_of(kind: Output) -> Reader:
         fit = schema_reader(kind)
         return lambda text: fit(_strict(text, object))
     plain = cast("type[object]", kind)
-    return lambda text: _strict(text, plain)
+    return lambda text: _discreet(text, plain)
+
+
+def _discreet(text: str, kind: type[T]) -> T:
+    """Read strictly; what is said of a mistake repeats nothing that is sensitive."""
+    try:
+        return _strict(text, kind)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        problem = unquoted(said, kind)
+        if problem == said:
+            raise
+    # Outside, for its context would be the error that repeats it.
+    raise msgspec.ValidationError(problem)
 
 
 def _strict(text: str, kind: type[T]) -> T:

@@ -150,7 +150,9 @@ class Attempt(Generic[Deps_co]):
         return self._around.seeded()
 
     def emit(self, value: object) -> None:
-        """Show *value* to those who watch the run, as it is; nothing is stored.
+        """Show *value* to those who watch the run; nothing is stored.
+
+        They get it as it is, but for fields that are `SENSITIVE`.
 
         The function of a step with ``thread=True`` may call it as well.
         """

@@ -13,6 +13,7 @@ from understudy.workflows.misfits import misfits
 from understudy.workflows.types import matches, type_name
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze, thaw
+from understudy_protocols.sensitive import holds_sensitive, unquoted
 
 
 class InputError(SetupError):
@@ -55,11 +56,14 @@ def structure(plain: object, declared: object, what: str) -> object:
     try:
         return msgspec.convert(plain, type=cast("type[object]", declared))
     except (msgspec.ValidationError, TypeError) as error:
-        found = misfits(plain, declared)
-        problem = "; ".join(found) if len(found) > 1 else str(error)
-        raise InputError(
-            what, f"does not fit {type_name(declared)}: {problem}"
-        ) from error
+        cause = error
+    if holds_sensitive(declared):
+        # Others would repeat what they do not take, and so would the cause.
+        problem = unquoted(str(cause), declared)
+        raise InputError(what, f"does not fit {type_name(declared)}: {problem}")
+    found = misfits(plain, declared)
+    problem = "; ".join(found) if len(found) > 1 else str(cause)
+    raise InputError(what, f"does not fit {type_name(declared)}: {problem}") from cause
 
 
 def _as(value: object, declared: object, what: str) -> object:
