@@ -34,6 +34,7 @@ from understudy import (
     step,
 )
 from understudy.journal.memory import MemoryStore
+from understudy.journal.sealing import Keys
 from understudy.journal.tags import give_tags
 from understudy.journal.values import restored, stored
 from understudy.models.bound import Completion
@@ -253,9 +254,9 @@ values = st.one_of(
 def test_whatever_is_declared_comes_back_from_a_journal(value: object) -> None:
     give_tags(classes_in([Deep, Page[Color], Rights, Celsius]))
     kept: dict[bytes, bytes] = {}
-    plain = stored(freeze(value), kept.setdefault)
+    plain = stored(freeze(value), kept.setdefault, Keys({}))
     content = msgspec.msgpack.encode(plain)
-    again = restored(msgspec.msgpack.decode(content), kept.__getitem__)
+    again = restored(msgspec.msgpack.decode(content), kept.__getitem__, Keys({}))
     assert again == value
     assert type(again) is type(value)
 
@@ -300,9 +301,11 @@ def test_a_class_that_is_defined_anew_takes_the_place_of_its_predecessor() -> No
     before, after = define(), define()
     for cls in (before, after, before):
         give_tags([cls])
-        plain = stored(cls(1), _not_large)
+        plain = stored(cls(1), _not_large, Keys({}))
         content = msgspec.msgpack.encode(plain)
-        again = restored(msgspec.msgpack.decode(content), lambda digest: digest)
+        again = restored(
+            msgspec.msgpack.decode(content), lambda digest: digest, Keys({})
+        )
         assert type(again) is cls
     with pytest.raises(ConfigError, match="could not be told apart"):
         give_tags([before, after])
@@ -318,7 +321,7 @@ def test_a_class_keeps_the_way_it_was_registered_with() -> None:
 
     register_tag(Shouted, "test.shouted", to=lambda it: it.word.upper(), from_=read)
     give_tags([Shouted])
-    plain = stored(Shouted("a"), _not_large)
+    plain = stored(Shouted("a"), _not_large, Keys({}))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(plain)) == {
         "@test.shouted": "A"
     }

@@ -23,6 +23,7 @@ from understudy.runtime import Runtime
 from understudy.workflows.check import check
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import SetupError
+from understudy_protocols.sensitive import sensitive_fields
 
 OPEN_RUNS = 1_000_000
 """Runs of a journal that may be open: who waits for a person must not keep others out."""
@@ -164,6 +165,7 @@ def run(
         accept_changes=accept_changes,
     )
     fit = Fit(plan.input_type, text=given.text)
+    _check_key(plan.input_type, key)
     run_deadline = _finite("--deadline", deadline)
     run_budget = _usd("--max-cost-per-run", max_cost_per_run)
     spec = JobSpec(
@@ -184,6 +186,14 @@ def run(
         continuing=continuing,
     )
     raise typer.Exit(execute(spec, runtime, with_tree=with_tree))
+
+
+def _check_key(declared: object, key: str | None) -> None:
+    if isinstance(declared, type) and key in sensitive_fields(declared):
+        raise SetupError(
+            f"--key is {key}, which is sensitive, and would stand in the id of every "
+            "run; name another field"
+        )
 
 
 def _continuing(

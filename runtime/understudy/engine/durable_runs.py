@@ -12,7 +12,7 @@ import msgspec
 
 from understudy.budgets import RunBudget
 from understudy.engine.flow import Flow
-from understudy.engine.forks import forked
+from understudy.engine.forks import admitted, forked
 from understudy.engine.hosting import Hosted
 from understudy.engine.replay import DivergedError, Replay
 from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
@@ -20,6 +20,7 @@ from understudy.engine.shapes import CHANGED, ChangedError, Shapes, held_for, sh
 from understudy.engine.strand import Run
 from understudy.journal.recorder import Recorder
 from understudy.journal.references import references
+from understudy.journal.sealing import Keys
 from understudy.journal.values import restored, stored
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import (
@@ -58,6 +59,7 @@ class DurableRuns:
       account: the runtime's budget, which every run draws on.
       new_id: gives an id that nobody has.
       shapes: of the workflows.
+      keys: for what is sensitive.
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class DurableRuns:
         utcnow: Callable[[], datetime],
         new_id: Callable[[], str],
         shapes: Shapes,
+        keys: Keys,
     ) -> None:
         self._new_id = new_id
         self.store = store
         self.recorder = recorder
         self._flow = flow
         self._account = account
-        self._book = Book(recorder, lambda: flow.now(), utcnow)
+        self._book = Book(recorder, keys, lambda: flow.now(), utcnow)
         self._rows = 0
         self._shapes = shapes
         # Of this process's own time: the store may not know of them yet.
@@ -251,7 +254,8 @@ class DurableRuns:
         """Return a new run that has what *source* had done before a step.
 
         Raises:
-          SetupError: there is no such step, or the id is taken.
+          SetupError: there is no such step, a change is not what its step gives, or
+            the id is taken.
           CodecError: a change cannot be written down.
           JournalError: the records of *source* are damaged.
         """
@@ -259,7 +263,11 @@ class DurableRuns:
         if self.store.find(run_id) is not None:
             raise SetupError(f"there is a run {run_id!r}; give the fork another id")
         shapes, theirs = self._shapes, self._records(source)
-        records = forked(theirs, shapes.path_of, from_step, changes, self._stored)
+
+        def written(path: str, value: object) -> object:
+            return self._stored(admitted(hosted.plan, path, value))
+
+        records = forked(theirs, shapes.path_of, from_step, changes, written)
         before = shape_of(source.fingerprint, theirs)
         try:
             shapes.compare(hosted.name, before, lambda: shapes.places(records))
@@ -288,8 +296,8 @@ class DurableRuns:
         contents = [encode_record(record) for record in records]
         for content in contents:
             # Whoever deletes old runs must not take away what this one refers to.
-            for digest in references(content):
-                batch.blobs.setdefault(digest, self.store.blob(digest))
+            for digest in references(content) - batch.blobs.keys():
+                batch.blobs[digest] = self.store.blob(digest)
         batch.records += [(self._rows, n, one) for n, one in enumerate(contents)]
         run = self._revived(known, contents, hosted, release=False)
         journal = run.journal
@@ -402,6 +410,7 @@ class DurableRuns:
             shapes.path_of,
             run.journal.created,
             self.store.blob,
+            self._book.keys,
             run.remember,
         )
         run.replay = replay
@@ -446,10 +455,10 @@ class DurableRuns:
         return [decode_record(one) for one in self.store.records(known.row)]
 
     def _stored(self, value: object) -> object:
-        return stored(value, self.recorder.batch.blobs.setdefault)
+        return stored(value, self.recorder.batch.blobs.setdefault, self._book.keys)
 
     def _value(self, plain: object) -> object:
-        return restored(plain, self.store.blob)
+        return restored(plain, self.store.blob, self._book.keys)
 
     @staticmethod
     def _last(records: list[Record]) -> float:

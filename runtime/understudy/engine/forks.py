@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
 import msgspec
 
+from understudy.workflows.inputs import admit
+from understudy.workflows.plan import Plan
+from understudy.workflows.step import Step
 from understudy_protocols.errors import SetupError
 from understudy_protocols.records import (
     Accepted,
@@ -25,7 +29,7 @@ def forked(
     path_of: Callable[[int], str],
     from_step: str | None,
     changes: Mapping[str, object],
-    written: Callable[[object], object],
+    written: Callable[[str, object], object],
 ) -> list[Record]:
     """Return what a fork begins with, its acceptance included.
 
@@ -34,7 +38,7 @@ def forked(
       from_step: the path of the step that is run again, or its name if there is one
         of it; None for what made the run fail.
       changes: other values of steps before, by path or name.
-      written: gives what stands in a record for a value.
+      written: gives what stands in a record for a value of the step at a path.
 
     Raises:
       SetupError: there is no such step, or a change is of one that is not before.
@@ -60,6 +64,21 @@ def forked(
     return _changed(kept, path_of, changes, written)
 
 
+def admitted(plan: Plan, path: str, value: object) -> object:
+    """Return another value for the step at *path*, as the step declares it.
+
+    Raises:
+      InputError: it does not fit.
+    """
+    for one in plan.root.walk():
+        if one.path == path and isinstance(one.node, Step):
+            kind = cast("Step[object, object, object]", one.node).output_type
+            # What a schema describes is of no type.
+            if not isinstance(kind, Mapping):
+                return admit(value, kind, f"the value of {path}")
+    return value
+
+
 def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
     """Yield the records of what happened, without what was done to the run."""
     for record in records:
@@ -71,7 +90,7 @@ def _changed(
     records: list[Record],
     path_of: Callable[[int], str],
     changes: Mapping[str, object],
-    written: Callable[[object], object],
+    written: Callable[[str, object], object],
 ) -> list[Record]:
     for name, value in changes.items():
         places = [
@@ -85,8 +104,10 @@ def _changed(
                 f"are: {_steps(records, path_of)}"
             )
         for place in places:
+            record = records[place]
+            assert isinstance(record, Finished), "others were left out"
             records[place] = msgspec.structs.replace(
-                records[place], value=written(value)
+                record, value=written(path_of(record.node), value)
             )
     return records
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -17,12 +17,14 @@ from understudy.engine.requests import Requests, Serving
 from understudy.engine.shapes import Shapes
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
+from understudy.journal.sealing import MARK, Keys
 from understudy.journal.tags import give_tags
 from understudy.journal.writer_thread import WriterThread
 from understudy.workflows.declared_types import classes_in, declared_types
 from understudy.workflows.plan import Plan
 from understudy_protocols.errors import ConfigError, JournalError
 from understudy_protocols.journal import Batch, Store
+from understudy_protocols.sensitive import sensitive_fields
 from understudy_protocols.supervision import ChildSpec
 
 _LOG = logging.getLogger("understudy.journal")
@@ -35,13 +37,24 @@ class Keeping:
       runs: those that are written down.
     """
 
-    def __init__(self, runs: DurableRuns, thread: WriterThread | None) -> None:
+    def __init__(
+        self,
+        runs: DurableRuns,
+        thread: WriterThread | None,
+        keys: Keys,
+        *,
+        sensitive: bool,
+    ) -> None:
         self.runs = runs
+        self._keys = keys
+        self._sensitive = sensitive
         self._thread = thread
 
     def open(self) -> None:
         """See `DurableRuns.open`."""
         self.runs.open()
+        if self._sensitive:
+            self.runs.store.fingerprint_id(MARK)
 
     def close(self) -> None:
         """Let go of the journal; what was handed over is written, if it can be."""
@@ -63,7 +76,7 @@ class Keeping:
         """Return the actor that does what other processes ask of *serving*."""
         recorder = self.runs.recorder
         requests = Requests(
-            self.runs.store, serving, lambda: recorder.batch, recorder.wake
+            self.runs.store, serving, lambda: recorder.batch, recorder.wake, self._keys
         )
         return (ChildSpec("requests", requests.run),)
 
@@ -85,21 +98,46 @@ def keeping(
       accept_changes: see `Runtime`.
 
     Raises:
-      ConfigError: a durability that there is not, or two classes of one name.
+      ConfigError: a durability that there is not, two classes of one name, or
+        something sensitive that there is no key for.
       UnnamedFunctionError: a function has no name that stays the same.
     """
     if journal is None:
         return None
     if durability not in ("step", "async"):
         raise ConfigError(f"durability is {durability!r}; give 'step' or 'async'")
-    give_tags(classes_in(chain.from_iterable(map(declared_types, plans.values()))))
+    classes = classes_in(chain.from_iterable(map(declared_types, plans.values())))
+    give_tags(classes)
+    keys = Keys()
+    sensitive = _sensitive_field(classes)
+    if sensitive:
+        _check_keys(keys, sensitive)
     store = _store(journal)
     thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
     recorder = Recorder(write, durability)
     shapes = Shapes(store, plans, accept_changes)
-    runs = DurableRuns(store, recorder, flow, account, utcnow, new_id, shapes)
-    return Keeping(runs, thread)
+    runs = DurableRuns(store, recorder, flow, account, utcnow, new_id, shapes, keys)
+    return Keeping(runs, thread, keys, sensitive=bool(sensitive))
+
+
+def _sensitive_field(classes: Iterable[type]) -> str:
+    """Return one sensitive field, for people; empty if there is none."""
+    found = (
+        f"{cls.__qualname__}.{name}"
+        for cls in classes
+        for name in sorted(sensitive_fields(cls))
+    )
+    return next(found, "")
+
+
+def _check_keys(keys: Keys, field: str) -> None:
+    try:
+        keys.check()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{field} is sensitive, and is encrypted in a journal: {error}"
+        ) from error
 
 
 def _store(journal: Store | str | Path) -> Store:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from understudy.engine.places import Place, StepEntry
+from understudy.journal.sealing import Keys
 from understudy.journal.values import restored
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.errors import UnderstudyError
@@ -70,6 +71,7 @@ class Replay:
       created: when the run was accepted, as if it had run all the time; seconds on
         the runtime's clock.
       fetch: gives the content of a large value by its digest.
+      keys: open what is encrypted.
       on_called: takes what came of a function that must not run twice, with the
         path of its step and the position of its strand.
 
@@ -86,6 +88,7 @@ class Replay:
         path_of: Callable[[int], str],
         created: float,
         fetch: Callable[[bytes], bytes],
+        keys: Keys,
         on_called: Callable[[str, str, FunctionOutcome], None],
     ) -> None:
         self._on_called = on_called
@@ -98,6 +101,7 @@ class Replay:
         self._path_of = path_of
         self._created = created
         self._fetch = fetch
+        self._keys = keys
         self._arrived: dict[tuple[str, str], Arrival] = {}
 
     def arrive(self, path: str, arrival: Arrival) -> None:
@@ -194,7 +198,7 @@ class Replay:
 
     def value(self, plain: object) -> object:
         """Return a value that stands in a record."""
-        return restored(plain, self._fetch)
+        return restored(plain, self._fetch, self._keys)
 
     def failure(self, plain: object) -> Failure:
         """Return a failure that stands in a record."""

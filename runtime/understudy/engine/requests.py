@@ -9,6 +9,7 @@ from typing import Protocol, cast
 import msgspec
 import trio
 
+from understudy.journal.sealing import Keys
 from understudy_protocols.errors import JournalError, UnderstudyError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.journal import Batch, Request, Store
@@ -73,6 +74,7 @@ class Requests:
     Args:
       batch: gives what is written next.
       wake: sees that it is written soon.
+      keys: open what is encrypted.
     """
 
     def __init__(
@@ -81,11 +83,13 @@ class Requests:
         serving: Serving,
         batch: Callable[[], Batch],
         wake: Callable[[], None],
+        keys: Keys,
     ) -> None:
         self._store = store
         self._serving = serving
         self._batch = batch
         self._wake = wake
+        self._keys = keys
         self._dealt_with: set[int] = set()
         self._trouble = ""
 
@@ -136,9 +140,10 @@ class Requests:
 
     def _do(self, request: Request) -> str:
         serving, run_id = self._serving, request.run_id
+        body = self._keys.opened_body(request.body)
         match request.what:
             case "answer":
-                answer = msgspec.json.decode(request.body, type=_Answer)
+                answer = msgspec.json.decode(body, type=_Answer)
                 value = freeze(answer.value, "the answer")
                 serving.answer(run_id, answer.pause, value)
             case "cancel":
@@ -149,7 +154,7 @@ class Requests:
                 new = serving.retry(run_id)
                 return "" if new == run_id else f"begun again as {new}"
             case "fork":
-                fork = msgspec.json.decode(request.body, type=_Fork)
+                fork = msgspec.json.decode(body, type=_Fork)
                 changes = cast("dict[str, object]", freeze(fork.set, "the changes"))
                 new = serving.fork(run_id, fork.from_, dict(changes), fork.id)
                 return f"begun as {new}"

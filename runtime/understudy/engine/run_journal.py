@@ -15,7 +15,8 @@ import trio
 
 from understudy.engine.places import Place, StepEntry
 from understudy.journal.recorder import Recorder
-from understudy.journal.values import stored
+from understudy.journal.sealing import Keys
+from understudy.journal.values import stored, stored_sealed
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
 from understudy_protocols.failures import AttemptRecord, Failure
@@ -79,11 +80,13 @@ class Book:
 
     Args:
       recorder: writes.
+      keys: encrypt what is sensitive.
       now: the runtime's clock; seconds.
       utcnow: the wall clock.
     """
 
     recorder: Recorder
+    keys: Keys
     now: Callable[[], float]
     utcnow: Callable[[], datetime]
 
@@ -279,7 +282,9 @@ class RunJournal:
             outcome.name,
             outcome.key,
             outcome.position,
-            self._stored(outcome.text),
+            self._sealed(outcome.text)
+            if outcome.sensitive
+            else self._stored(outcome.text),
             outcome.failed,
         )
         self._note(record)
@@ -375,7 +380,12 @@ class RunJournal:
         await safe.wait()
 
     def _stored(self, value: object) -> object:
-        return stored(value, self._book.recorder.batch.blobs.setdefault)
+        book = self._book
+        return stored(value, book.recorder.batch.blobs.setdefault, book.keys)
+
+    def _sealed(self, value: object) -> object:
+        book = self._book
+        return stored_sealed(value, book.recorder.batch.blobs.setdefault, book.keys)
 
     def _note(self, record: Record) -> None:
         """Hand a record over that nobody waits for."""

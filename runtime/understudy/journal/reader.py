@@ -15,6 +15,7 @@ from understudy.journal import reading, writing
 from understudy.journal.connection import Column, connect
 from understudy.journal.opening import check_tables
 from understudy.journal.place import journal_place
+from understudy.journal.sealing import MARK, Keys
 from understudy.journal.troubles import told
 from understudy_protocols.errors import JournalError
 from understudy_protocols.journal import Request, StoredRun
@@ -130,14 +131,23 @@ class SqliteReader:
     def ask(self, run_id: str, what: str, body: bytes = b"{}") -> int:
         """Ask something of whoever executes the runs, now or later.
 
+        In a journal with something sensitive the body is encrypted.
+
         Returns:
           the id of the request, for `outcome`.
 
         Raises:
+          CodecError: there is no key for it.
           JournalWriteError: the file cannot be written.
         """
+        if body.strip() != b"{}" and self._holds_sensitive():
+            body = Keys().sealed_body(body)
         with told(self._path), closing(connect(self._place, "rw")) as connection:
             return writing.ask(connection, run_id, what, body)
+
+    def _holds_sensitive(self) -> bool:
+        with told(self._path), self._lock:
+            return reading.has_shape(self._connection, MARK)
 
     def outcome(self, request: int) -> str | None:
         """Return what came of a request: empty if it was done, None if it waits."""

@@ -127,6 +127,12 @@ def blob_of(connection: Connection, digest: bytes) -> bytes:
     raise JournalCorruptError(f"the value {digest.hex()} is missing")
 
 
+def has_shape(connection: Connection, document: bytes) -> bool:
+    """Whether the journal knows that shape."""
+    query = "SELECT 1 FROM fingerprints WHERE digest = ?"
+    return bool(connection.execute(query, (digest_of(document),)).fetchall())
+
+
 def shape_of(connection: Connection, number: int) -> bytes:
     """Return a workflow's shape.
 

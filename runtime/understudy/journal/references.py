@@ -9,6 +9,7 @@ import msgspec
 
 from understudy.journal.values import BLOB
 from understudy_protocols.errors import CodecError
+from understudy_protocols.sensitive import HIDDEN
 
 Plain: TypeAlias = (
     "dict[str, Plain] | list[Plain] | str | bytes | int | float | bool | None"
@@ -45,12 +46,16 @@ def unpacked(content: bytes) -> Plain:
 def put_in(plain: Plain, fetch: Callable[[bytes], bytes]) -> Plain:
     """Return *plain* with each large value in the place of its digest.
 
+    And with a word in place of what is sensitive, which is never decrypted for it.
+
     Args:
       fetch: gives the content of a large value.
     """
     match plain:
         case {"$blob": bytes(digest), **rest} if not rest:
-            return unpacked(fetch(digest))
+            return put_in(unpacked(fetch(digest)), fetch)
+        case {"$sealed": _, **rest} | {"$sensitive": _, **rest} if not rest:
+            return HIDDEN
         case dict():
             return {key: put_in(part, fetch) for key, part in plain.items()}
         case list():

@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from understudy_protocols.codec import from_plain, to_plain
+from understudy.journal.sealing import Keys
+from understudy_protocols.codec import SealedError, concealing, from_plain, to_plain
+from understudy_protocols.codec_classes import CONCEAL
 from understudy_protocols.errors import CodecError
 
 LARGE = 1024
@@ -16,6 +18,8 @@ LARGE = 1024
 
 BLOB = "$blob"
 """The tag of a value that is kept by itself: its digest stands there."""
+
+_CONCEAL_IN_BYTES = CONCEAL.encode()
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -26,22 +30,39 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def stored(value: object, keep: Callable[[bytes, bytes], object]) -> object:
+def stored(value: object, keep: Callable[[bytes, bytes], object], keys: Keys) -> object:
     """Return what stands in a record for *value*.
 
     Args:
       keep: takes digest and content of a value that is too large for a record.
+      keys: encrypt what is sensitive in it.
 
     Raises:
-      CodecError: a class in it has no tag; the error says which.
+      CodecError: a class in it has no tag, or something is sensitive and there is
+        no key; the error says which.
     """
-    plain = to_plain(value)
+    # Nothing is looked for that cannot be there.
+    return _stored(to_plain(value), keep, keys if concealing else None)
+
+
+def stored_sealed(
+    value: object, keep: Callable[[bytes, bytes], object], keys: Keys
+) -> object:
+    """Return what stands in a record for a *value* that is sensitive as a whole."""
+    return _stored({CONCEAL: to_plain(value)}, keep, keys)
+
+
+def _stored(
+    plain: object, keep: Callable[[bytes, bytes], object], keys: Keys | None
+) -> object:
     cls = type(plain)
     if cls is bool or plain is None or cls is int or cls is float:
         return plain
     if cls is str and len(cast("str", plain)) * 4 <= LARGE:
         return plain
     content = _encode(plain)
+    if keys is not None and _CONCEAL_IN_BYTES in content:
+        content = _encode(keys.sealed(plain))
     if len(content) <= LARGE:
         return msgspec.Raw(content)
     digest = digest_of(content)
@@ -49,18 +70,25 @@ def stored(value: object, keep: Callable[[bytes, bytes], object]) -> object:
     return {BLOB: digest}
 
 
-def restored(plain: object, fetch: Callable[[bytes], bytes]) -> object:
+def restored(plain: object, fetch: Callable[[bytes], bytes], keys: Keys) -> object:
     """Return the value that stands in a record as *plain*.
 
     Args:
       fetch: gives the content of a large value by its digest.
+      keys: open what is encrypted in it.
 
     Raises:
-      CodecError: it is none, or of a class that has no tag here.
+      CodecError: it is none, or of a class that has no tag here, or encrypted with
+        a key that is not there.
       JournalError: what *fetch* raises.
     """
     digest = _digest_in(plain)
-    return from_plain(plain if digest is None else _kept(digest, fetch))
+    whole = plain if digest is None else _kept(digest, fetch)
+    try:
+        return from_plain(whole)
+    except SealedError:
+        # Only now: most values have nothing encrypted in them.
+        return from_plain(keys.opened(whole))
 
 
 def _digest_in(plain: object) -> bytes | None:

@@ -18,6 +18,7 @@ class FunctionOutcome(msgspec.Struct, frozen=True):
       failed: whether *text* says what went wrong.
       started: seconds on the runtime's clock.
       ended: seconds on the same clock.
+      sensitive: whether *text* was made of a value with a sensitive field.
     """
 
     key: str
@@ -27,6 +28,7 @@ class FunctionOutcome(msgspec.Struct, frozen=True):
     failed: bool
     started: float
     ended: float
+    sensitive: bool = False
 
 
 class FunctionJournal(Protocol):

@@ -16,6 +16,7 @@ from understudy.models.replies import as_text
 from understudy.models.structured import schema_of
 from understudy_protocols.chat import Tool, ToolRequestPart, ToolResultPart
 from understudy_protocols.errors import ConfigError
+from understudy_protocols.sensitive import redacted
 
 Callee: TypeAlias = Callable[..., Awaitable[object]]
 """An async function with annotated parameters."""
@@ -155,7 +156,7 @@ async def run_function(
     if function.journaled:
         outcome = await _called_once(function, given, call, place, journal)
         return ToolResultPart(request.id, outcome.text, outcome.failed)
-    text, failed = await _called(function, given, call)
+    text, failed, _ = await _called(function, given, call)
     return ToolResultPart(request.id, text, failed)
 
 
@@ -178,7 +179,7 @@ async def _called_once(
     if before is not None:
         return before
     started = journal.now()
-    text, failed = await _called(function, given, call)
+    text, failed, sensitive = await _called(function, given, call)
     outcome = FunctionOutcome(
         call.key,
         function.tool.name,
@@ -187,6 +188,7 @@ async def _called_once(
         failed,
         started,
         journal.now(),
+        sensitive,
     )
     await journal.record(outcome)
     return outcome
@@ -194,8 +196,11 @@ async def _called_once(
 
 async def _called(
     function: ModelFunction, given: msgspec.Struct, call: FunctionCall
-) -> tuple[str, bool]:
-    """Return what the model is told of a call, and whether that is what was wrong."""
+) -> tuple[str, bool, bool]:
+    """Return what the model is told of a call.
+
+    And whether that is what was wrong, and whether something in it is sensitive.
+    """
     arguments: dict[str, object] = {
         field: getattr(given, field) for field in given.__struct_fields__
     }
@@ -204,8 +209,8 @@ async def _called(
     try:
         result = await function.callee(**arguments)
     except FunctionError as error:
-        return str(error), True
-    return as_text(result), False
+        return str(error), True, False
+    return as_text(result), False, redacted(result) is not result
 
 
 def _annotation(

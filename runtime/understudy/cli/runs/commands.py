@@ -32,6 +32,7 @@ from understudy.journal.exporting import export_lines
 from understudy.journal.lock import at_work
 from understudy.journal.pruning import prune as pruned
 from understudy.journal.reader import SqliteReader
+from understudy.journal.sealing import new_key
 from understudy.journal.verifying import verify as verified
 from understudy_protocols.errors import SetupError
 from understudy_protocols.journal import StoredRun
@@ -316,6 +317,12 @@ def export(
                 raise SetupError(f"cannot write {out.name}: {error.strerror}")
             count += 1
     say(f"{count:,} runs written to {out.name}")
+
+
+@runs_commands.command("new-key")
+def key() -> None:
+    """Make a key for what is sensitive in a journal, to put into the environment."""
+    write_out(f"{new_key()}\n")
 
 
 def _chosen(
