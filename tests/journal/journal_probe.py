@@ -71,6 +71,7 @@ def keeps(batch: Batch, value: object) -> dict[str, bytes]:
 def some_runs(store: SqliteStore, runs: int = 6, steps: int = 4) -> None:
     """Write runs of every kind: ended ones, some with large values, and others."""
     shape = store.fingerprint_id(b"the shape of w")
+    nodes = [store.fingerprint_id(b"step %d" % step) for step in range(5)]
     for row in range(store.next_row, store.next_row + runs):
         batch = Batch()
         accepts(batch, row, f"question {row}", shape)
@@ -78,13 +79,13 @@ def some_runs(store: SqliteStore, runs: int = 6, steps: int = 4) -> None:
         for step in range(steps):
             batch = Batch()
             value = keeps(batch, "x" * (6000 + row)) if step == 1 else f"answer {step}"
-            adds(batch, row, step + 1, Finished(step, "", 10 * step, 7, value))
+            adds(batch, row, step + 1, Finished(nodes[step], "", 10 * step, 7, value))
             store.write(batch)
         batch = Batch()
         if row % 2:
             ends(batch, row, steps + 1, NOW + row)
         else:
-            adds(batch, row, steps + 1, Passed(9, "3/left", 50))
+            adds(batch, row, steps + 1, Passed(nodes[0], "3/left", 50))
             batch.recoveries[row] = row
         store.write(batch)
 

@@ -348,6 +348,7 @@ def test_a_line_of_an_export_is_a_run_with_its_records_and_their_values(
     assert first["records"][2] == {
         "record": "Finished",
         **msgspec.structs.asdict(Finished(1, "", 10, 7, "x" * 6001)),
+        "node": "step 1",
     }
     assert first["records"][0] == {
         "record": "Accepted",
