@@ -39,6 +39,7 @@ from understudy.models import ScriptedModel, journaled
 from understudy.models.conversation import converse
 from understudy.workflows.nodes import Workflow
 from understudy_protocols.chat import Finish, ToolRequestPart
+from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import CodecError, SetupError
 from understudy_protocols.records import Answered, Finished
 
@@ -306,6 +307,7 @@ async def noted(context: Context[Login]) -> int:
 def test_a_value_of_a_class_that_is_not_declared_is_not_written_without_a_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    register_tag(Token, "Token")
     monkeypatch.delenv(VARIABLE)
     store = MemoryStore()
     result = live(undeclared, store, ends(undeclared))
