@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from benchmarks import workloads
-from benchmarks.bare_journal import Table, sync_latency
+from benchmarks.bare_journal import GroupCommit, Table, sync_latency
 from benchmarks.claims import Claim, Row, Unit
 from benchmarks.measure import Figures, Sample, Sizes, Stopwatch, alternate, timed
 from understudy import RunStatus, pause, sequence
@@ -23,6 +23,8 @@ RECORDS = STEPS + 2
 """Of a run: that it was accepted, what each step gave, that it ended."""
 
 BARE_TOGETHER = "bare: SQLite, 50 rows a commit"
+BARE_TASKS = "bare: 50 tasks and a thread that commits"
+BARE_TASK = "bare: a task and a thread that commits"
 BARE_ALONE = "bare: SQLite, a row a commit"
 SYNC = "bare: an fsync of a page"
 OURS_TOGETHER = "ours: run_many(concurrency=50)"
@@ -44,10 +46,13 @@ async def _together(sizes: Sizes) -> Figures:
     runs = TOGETHER * sizes.count(20)
     workflow = workloads.chain(STEPS)
     with _folder() as folder:
-        table = Table(folder / "bare.db")
+        table, group = Table(folder / "bare.db"), GroupCommit(folder / "group.db")
         async with Runtime(workflow, journal=folder / "ours.db") as runtime:
             figures = await alternate(
                 {
+                    BARE_TASKS: lambda: timed(
+                        lambda: group.write(runs, RECORDS, TOGETHER), runs * STEPS
+                    ),
                     BARE_TOGETHER: lambda: timed(
                         lambda: table.write(runs, RECORDS, TOGETHER), runs * STEPS
                     ),
@@ -70,10 +75,13 @@ async def _alone(sizes: Sizes) -> Figures:
     runs = sizes.count(20)
     workflow = workloads.chain(STEPS)
     with _folder() as folder:
-        table = Table(folder / "bare.db")
+        table, group = Table(folder / "bare.db"), GroupCommit(folder / "group.db")
         async with Runtime(workflow, journal=folder / "ours.db") as runtime:
             figures = await alternate(
                 {
+                    BARE_TASK: lambda: timed(
+                        lambda: group.write(runs, RECORDS, 1), runs * STEPS
+                    ),
                     BARE_ALONE: lambda: timed(
                         lambda: table.write(runs, RECORDS, 1), runs * STEPS
                     ),
@@ -162,10 +170,17 @@ DURABLE_ROWS = (
         Unit.MICROSECONDS,
         (
             Claim(
-                "run_many beside group commits of the same rows",
+                "run_many beside tasks that commit the same rows in groups",
+                OURS_TOGETHER,
+                BARE_TASKS,
+                1 / 0.75,
+                "wall",
+            ),
+            Claim(
+                "the same beside SQLite alone, in a loop",
                 OURS_TOGETHER,
                 BARE_TOGETHER,
-                1 / 0.75,
+                None,
                 "wall",
             ),
         ),
@@ -183,6 +198,7 @@ DURABLE_ROWS = (
                 1.3,
                 "wall",
             ),
+            Claim("the same beside a task", OURS_ALONE, BARE_TASK, None, "wall"),
         ),
         lambda sizes: trio.run(_alone, sizes),
     ),

@@ -152,13 +152,16 @@ class RunJournal:
         Raises:
           CodecError: the value cannot be written down; nothing was recorded.
         """
+        attempts, usage = entry.attempts, entry.usage
         record = Finished(
-            *self._place(entry.path, entry.position, entry.ended),
+            self._nodes[entry.path],
+            entry.position,
+            self.at(entry.ended),
             _length(entry),
             self._stored(value),
             entry.number,
-            _plain_attempts(entry.attempts),
-            _plain_usage(entry.usage),
+            _plain_attempts(attempts) if attempts else None,
+            None if usage is None else to_plain(usage),
         )
         self._go_on(strand, record, follow)
 
@@ -364,7 +367,9 @@ class RunJournal:
 
     def at(self, now: float) -> int:
         """Return a moment of the runtime's clock in microseconds since acceptance."""
-        return max(0, round((now - self.created) * MICROS))
+        # Cut, not rounded: it takes a third of the time.
+        since = now - self.created
+        return int(since * MICROS) if since > 0 else 0
 
     # --- inside ------------------------------------------------------------------
 
@@ -405,7 +410,8 @@ class RunJournal:
 
 
 def _length(entry: StepEntry) -> int:
-    return max(0, round((entry.ended - entry.started) * MICROS))
+    took = entry.ended - entry.started
+    return int(took * MICROS) if took > 0 else 0
 
 
 def _plain_attempts(attempts: tuple[AttemptRecord, ...]) -> object:

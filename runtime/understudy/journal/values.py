@@ -11,6 +11,7 @@ import msgspec
 from understudy.journal.sealing import Keys
 from understudy_protocols.codec import SealedError, concealing, from_plain, to_plain
 from understudy_protocols.codec_classes import CONCEAL
+from understudy_protocols.codec_leaves import fits_int
 from understudy_protocols.errors import CodecError
 
 LARGE = 1024
@@ -41,6 +42,9 @@ def stored(value: object, keep: Callable[[bytes, bytes], object], keys: Keys) ->
       CodecError: a class in it has no tag, or something is sensitive and there is
         no key; the error says which.
     """
+    cls = type(value)
+    if value is None or cls is bool or (cls is int and fits_int(cast("int", value))):
+        return value  # which most steps of a program give to the next one
     # Nothing is looked for that cannot be there.
     return _stored(to_plain(value), keep, keys if concealing else None)
 
