@@ -47,7 +47,7 @@ class Recorder:
         durability: Durability,
     ) -> None:
         self.durability: Durability = durability
-        self.batch = Batch()
+        self.batch: Batch = Batch()
         self.trouble: str | None = None
         self._write = write
         self._follow: list[Callable[[], None]] = []
