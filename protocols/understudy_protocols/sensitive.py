@@ -240,6 +240,14 @@ def _text(hint: object) -> str:
     return hint if isinstance(hint, str) else repr(hint)
 
 
+def marked(hint: object) -> bool:
+    """Whether an annotation, or its text, has the mark anywhere in it by itself."""
+    return bool(_WORD.search(hint)) if isinstance(hint, str) else _marks(hint)
+
+
+_WORD: Final = re.compile(r"\bSENSITIVE\b")
+
+
 def _marks(hint: object) -> bool:
     todo, seen = [hint], set[int]()
     while todo:

@@ -22,12 +22,20 @@ import attrs
 import msgspec
 import pytest
 
-from understudy import SENSITIVE, FrozenMap, Outcome, freeze, register_type
+from understudy import (
+    SENSITIVE,
+    Context,
+    FrozenMap,
+    Outcome,
+    freeze,
+    register_type,
+    step,
+)
 from understudy.cli.plain import plain
 from understudy.models.structured import decode
 from understudy.workflows.inputs import InputError, structure
 from understudy_protocols.codec import decode_json, encode_json, register_tag
-from understudy_protocols.errors import CodecError
+from understudy_protocols.errors import CodecError, ConfigError
 from understudy_protocols.failures import ModelError
 from understudy_protocols.sensitive import (
     HIDDEN,
@@ -339,3 +347,19 @@ def test_a_type_holds_what_its_parts_hold() -> None:
     assert holds_sensitive(Annotated[Mapping[str, Request], "about"])
     assert not holds_sensitive(Grade)
     assert not holds_sensitive(tuple[str, ...])
+
+
+async def _annotated(context: Context[str]) -> Annotated[str, SENSITIVE]:
+    return "secret"
+
+
+async def _plain(context: Context[str]) -> str:
+    return "secret"
+
+
+def test_a_step_that_gives_something_marked_by_itself_is_refused() -> None:
+    refused = "'tell' is marked SENSITIVE by itself"
+    with pytest.raises(ConfigError, match=refused):
+        step(name="tell")(_annotated)
+    with pytest.raises(ConfigError, match=refused):
+        step(name="tell", output=Annotated[str, SENSITIVE])(_plain)
