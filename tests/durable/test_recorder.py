@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 
@@ -10,7 +12,12 @@ from understudy.testing import run_seeded
 from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import JournalWriteError
 from understudy_protocols.journal import Batch
-from understudy_protocols.supervision import ChildSpec, SupervisorSpec
+from understudy_protocols.supervision import (
+    ChildSpec,
+    Life,
+    Strategy,
+    SupervisorSpec,
+)
 
 
 def recording(recorder: Recorder) -> ActorSystem:
@@ -132,3 +139,37 @@ def test_what_follows_one_that_raises_is_called_in_the_next_life() -> None:
 
     run_seeded(main, seed=0)
     assert called == [0, 1, 2]
+
+
+def test_a_life_that_ends_while_nothing_can_be_written_leaves_it_to_the_next() -> None:
+    written: list[int] = []
+    followed: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        if trio.current_time() < 2:
+            raise JournalWriteError("the disk is full")
+        written.extend(number for _, number, _ in batch.records)
+
+    async def breaks_once(life: Life) -> None:
+        life.ready()
+        if life.number == 1:
+            await trio.sleep(1)
+            raise LookupError("and those behind it are started anew")
+        await life.wait_stop()
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        children = (
+            ChildSpec("before", breaks_once),
+            ChildSpec("journal", recorder.run),
+        )
+        spec = SupervisorSpec(children, strategy=Strategy.REST_FOR_ONE)
+        async with ActorSystem(spec):
+            for number in range(4):
+                recorder.batch.records.append((1, number, b""))
+                recorder.follow(partial(followed.append, number))
+                await trio.sleep(0.5)
+            await trio.sleep(10)
+
+    run_seeded(main, seed=0)
+    assert written == followed == [0, 1, 2, 3]

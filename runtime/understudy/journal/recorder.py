@@ -51,9 +51,11 @@ class Recorder:
         self.trouble: str | None = None
         self._write = write
         self._follow: list[Callable[[], None]] = []
+        # Both outlive the life that began with them, should it end in the middle.
+        self._under_way: Batch | None = None
+        self._due: list[Callable[[], None]] = []
         self._parked: trio.lowlevel.Task | None = None
         self._closing = False
-        self._under_way: Batch | None = None
         self._fatal: JournalError | None = None
 
     def follow(self, call: Callable[[], None]) -> None:
@@ -69,7 +71,7 @@ class Recorder:
 
     def rest(self) -> Iterator[Batch]:
         """Yield what was handed over and not written before this was ended."""
-        if self._under_way is not None:
+        if self._under_way:
             yield self._under_way
         if self.batch:
             yield self.batch
@@ -83,10 +85,11 @@ class Recorder:
         """
         if self._fatal is not None:
             raise self._fatal  # another life would not help
+        self._closing = False  # the life before was asked to stop, and not this one
         life.on_stop(self._stop)
         life.ready()
         while True:
-            if self.batch or self._follow:
+            if self._under_way is not None or self.batch or self._follow:
                 await self._round()
             elif self._closing:
                 return
@@ -107,13 +110,14 @@ class Recorder:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     async def _round(self) -> None:
-        batch, follow = self.batch, self._follow
-        self.batch, self._follow = Batch(), []
-        if batch:
-            self._under_way = batch
-            await self._written(batch)
+        if self._under_way is None:
+            self._under_way, self.batch = self.batch, Batch()
+            self._due, self._follow = self._follow, []
+        if self._under_way:
+            await self._written(self._under_way)
         else:
             await trio.lowlevel.checkpoint()
+        self._under_way, follow = None, self._due
         turns = iter(follow)
         try:
             for call in turns:
@@ -143,7 +147,6 @@ class Recorder:
                 raise
             else:
                 self.trouble = None
-                self._under_way = None
                 return
             await trio.sleep(delay)
             delay = min(2 * delay, LONGEST_WAIT)
