@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 import trio
 from images import RUN, Filmed, records_of
@@ -266,3 +267,19 @@ def test_a_fork_keeps_the_large_values_that_it_refers_to() -> None:
     assert live(workflow, store, fork).outputs["big"] == "x" * 5_000
     (made,) = [batch for batch in written if batch.runs]
     assert len(made.blobs) == 1
+
+
+def test_a_cancel_ends_a_run_also_if_it_would_be_held_now() -> None:
+    """Nobody waits for it any more, however many processes have died over it."""
+    workflow, store = noting("a", []), Filmed()
+    live(workflow, store, ends(workflow))
+    image = image_at(store, 0.5)
+    image._runs[1] = msgspec.structs.replace(image._runs[1], recoveries=4)
+
+    async def cancel(runtime: Runtime[object]) -> None:
+        number = image.ask(RUN, "cancel")
+        await trio.sleep(1)
+        assert image.outcomes[number] == ""
+
+    live(workflow, image, cancel, resume="manual")
+    assert live(workflow, image, ends(workflow)).status is RunStatus.CANCELLED

@@ -210,7 +210,7 @@ class DurableRuns:
             self._recovery.follow(run, hosted, rest, None)
             run.settle()
             return run
-        if stored.status is RunStatus.RUNNING:
+        if stored.status is RunStatus.RUNNING and not release:
             assert run.journal is not None, "its cell was made with one"
             run.journal.recovered(stored.recoveries + 1)
             if stored.recoveries + 1 >= MAX_RECOVERIES:
