@@ -371,7 +371,12 @@ class Runtime(Runs, Generic[D]):
             raise
         self._door.shut = None
         if self._resumes:
-            self._resume_all()
+            try:
+                self._resume_all()
+            except BaseException as error:
+                # Nobody else would stop what runs already.
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     def _resume_all(self) -> None:

@@ -10,9 +10,15 @@ import trio
 from images import RUN
 
 from understudy import Context, RunResult, RunStatus, Runtime, pause, sequence, step
+from understudy.journal.memory import MemoryStore
 from understudy.journal.reader import SqliteReader
 from understudy.workflows.nodes import Workflow
-from understudy_protocols.errors import JournalBusyError, RuntimeFailed
+from understudy_protocols.errors import (
+    JournalBusyError,
+    JournalCorruptError,
+    JournalWriteError,
+    RuntimeFailed,
+)
 from understudy_protocols.records import Answered, decode_record
 
 Flow = Workflow[object, object, object]
@@ -86,3 +92,46 @@ def test_a_runtime_whose_journal_was_taken_over_writes_nothing_more(
         assert not found.status.terminal
         records = [decode_record(one) for one in reader.records(found.row)]
         assert not any(isinstance(one, Answered) for one in records)
+
+
+def test_a_journal_with_a_damaged_run_is_refused_and_let_go_of(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    waits = pause("ask", output=str)
+
+    async def begin() -> None:
+        async with Runtime(waits, journal=path) as runtime:
+            await runtime.submit(waits, "input", run_id=RUN)
+
+    async def again() -> None:
+        async with Runtime(waits, journal=path):
+            pass
+
+    trio.run(begin)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE runs SET workflow = 'asks'")
+    other.close()
+    for _ in range(2):  # what is refused holds nothing: no task, no lock
+        with pytest.raises(JournalCorruptError, match="row 1 is damaged"):
+            trio.run(again)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE runs SET workflow = 'ask'")
+    other.close()
+    trio.run(again)
+
+
+def test_a_journal_that_fails_while_it_is_opened_is_let_go_of() -> None:
+    class Unkept(MemoryStore):
+        """A store that cannot keep shapes."""
+
+        def fingerprint_id(self, document: bytes) -> int:
+            raise JournalWriteError("the disk is full")
+
+    store = Unkept()
+
+    async def main() -> None:
+        async with Runtime(one, journal=store):
+            pass
+
+    for _ in range(2):
+        with pytest.raises(JournalWriteError, match="the disk is full"):
+            trio.run(main)

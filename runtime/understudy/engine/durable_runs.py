@@ -74,16 +74,25 @@ class DurableRuns:
         # Of this process's own time: the store may not know of them yet.
         self._held: dict[str, RunHeldError] = {}
 
-    def open(self) -> None:
+    def open(self, mark: bytes | None) -> None:
         """Take the journal over.
+
+        Args:
+          mark: what is to stand among its fingerprints besides.
 
         Raises:
           JournalError: it cannot be used; the error says why.
         """
         store = self.store
         store.open()
-        self._rows = store.next_row - 1
-        self._shapes.open()
+        try:
+            self._rows = store.next_row - 1
+            self._shapes.open()
+            if mark is not None:
+                store.fingerprint_id(mark)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Let go of the journal."""

@@ -52,9 +52,7 @@ class Keeping:
 
     def open(self) -> None:
         """See `DurableRuns.open`."""
-        self.runs.open()
-        if self._sensitive:
-            self.runs.store.fingerprint_id(MARK)
+        self.runs.open(MARK if self._sensitive else None)
 
     def close(self) -> None:
         """Let go of the journal; what was handed over is written, if it can be."""
