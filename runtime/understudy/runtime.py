@@ -146,6 +146,7 @@ class Runtime(Runs, Generic[D]):
         self.models: Mapping[str, Model] = models_of(models)
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
+        self._utcnow = utcnow
         self._door = Door(
             _count("max_runs", max_runs, 1), _count("max_waiting", max_waiting, 0)
         )
@@ -168,7 +169,7 @@ class Runtime(Runs, Generic[D]):
             self._flow,
             self._budget,
             utcnow,
-            lambda: self._system.new_id(),
+            self._new_id,
             {name: hosted.plan for name, hosted in self._by_name().items()},
             accept_changes,
         )
@@ -177,7 +178,7 @@ class Runtime(Runs, Generic[D]):
             self._flow,
             self._door,
             self._budget,
-            lambda: self._system.new_id(),
+            self._new_id,
             utcnow,
         )
         self._reception.durable = None if self._keeping is None else self._keeping.runs
@@ -436,6 +437,18 @@ class Runtime(Runs, Generic[D]):
             await trio.sleep_forever()
 
     # --- inside --------------------------------------------------------------
+
+    def _new_id(self) -> str:
+        """Return an id for a run.
+
+        In a journal it begins with the time: the seed of an earlier process may have
+        given the rest of it before, and what comes in order takes few pages.
+        """
+        drawn = self._system.new_id()
+        if self._keeping is None:
+            return drawn
+        since = max(0, int(self._utcnow().timestamp() * 1000))
+        return f"{since:012x}{drawn[12:]}"
 
     def _host(self, workflow: AnyWorkflow, max_runs: int) -> Hosted:
         taken = {hosted.name for hosted in self._hosted.values()}

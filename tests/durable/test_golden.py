@@ -11,6 +11,8 @@ import trio
 from golden_flow import LONG, ORDERS, Price, flow
 
 from understudy import RunStatus, Runtime
+from understudy.journal.sqlite import SqliteStore
+from understudy.journal.verifying import verify
 from understudy_protocols.errors import JournalError
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -55,6 +57,22 @@ def test_a_journal_of_the_first_version_is_read_and_its_runs_go_on(
             assert [step.number for step in completed.steps[:1]] == [2]
 
     trio.run(main)
+
+
+def test_a_journal_of_an_older_version_is_read_once_its_owner_has_opened_it(
+    tmp_path: Path,
+) -> None:
+    path = copied("format-1.db", tmp_path)
+    with pytest.raises(JournalError, match="let a runtime of this release open it"):
+        verify(path)
+    store = SqliteStore(path)
+    store.open()
+    try:
+        waiting = [run.run_id for run in store.unfinished()]
+    finally:
+        store.close()
+    assert waiting == ["paused", "left"]
+    assert verify(path).problems == ()
 
 
 def test_a_journal_of_a_later_version_is_refused_by_its_number(tmp_path: Path) -> None:

@@ -558,3 +558,18 @@ def test_a_run_takes_room_in_proportion_to_its_steps() -> None:
         return sum(map(len, store._records[1]))
 
     assert size(100) <= 12 * size(10)
+
+
+# --- ids ----------------------------------------------------------------------
+
+
+def test_ids_in_a_journal_follow_time_and_no_seed_gives_one_of_them_again() -> None:
+    workflow = noting("a", [])
+    store = MemoryStore()
+
+    async def body(runtime: Runtime[object]) -> list[str]:
+        return [(await runtime.run(workflow, n)).run_id for n in range(5)]
+
+    ids = [*live(workflow, store, body), *live(workflow, store, body, start=60)]
+    assert ids == sorted(set(ids))
+    assert {len(one) for one in ids} == {32}

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import attrs
+import msgspec
 import trio
 
 from understudy.engine.places import Place, StepEntry
 from understudy.journal.recorder import Recorder
 from understudy.journal.sealing import Keys
-from understudy.journal.values import stored, stored_sealed
+from understudy.journal.values import kept_as_it_is, stored, stored_sealed
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
 from understudy_protocols.failures import AttemptRecord, Failure
@@ -52,25 +53,25 @@ def micros_of(moment: datetime) -> int:
     return round(moment.timestamp() * MICROS)
 
 
-class Landing:
-    """What a strand waits in while its record is being written."""
+class Landing(msgspec.Struct):
+    """What a strand waits in while its record is being written.
 
-    __slots__ = ("_follow", "_strand")
+    Args:
+      follow: how it goes on; None when it has, or does not.
+    """
 
-    def __init__(self, strand: Place, follow: Callable[[], None]) -> None:
-        self._strand: Place = strand
-        self._follow: Callable[[], None] | None = follow
-        strand.waiting = self
+    strand: Place
+    follow: Callable[[], None] | None
 
     def cancel(self) -> None:
         """Forget the strand: its record stays, and leads to nothing."""
-        self._follow = None
+        self.follow = None
 
     def __call__(self) -> None:
         """Go on, unless the strand was called off."""
-        follow, self._follow = self._follow, None
+        follow, self.follow = self.follow, None
         if follow is not None:
-            self._strand.waiting = None
+            self.strand.waiting = None
             follow()
 
 
@@ -152,13 +153,14 @@ class RunJournal:
         Raises:
           CodecError: the value cannot be written down; nothing was recorded.
         """
-        attempts, usage = entry.attempts, entry.usage
+        # Most runs are made of these: asked here, and not in functions of their own.
+        attempts, usage, ended = entry.attempts, entry.usage, entry.ended
         record = Finished(
             self._nodes[entry.path],
             entry.position,
-            self.at(entry.ended),
-            _length(entry),
-            self._stored(value),
+            _micros(ended - self.created),
+            _micros(ended - entry.started),
+            value if kept_as_it_is(value) else self._stored(value),
             entry.number,
             _plain_attempts(attempts) if attempts else None,
             None if usage is None else to_plain(usage),
@@ -171,7 +173,7 @@ class RunJournal:
         """A step has failed for good."""
         record = Failed(
             *self._place(entry.path, entry.position, entry.ended),
-            _length(entry),
+            _micros(entry.ended - entry.started),
             to_plain(entry.failure),
             entry.number,
             _plain_attempts(entry.attempts),
@@ -206,7 +208,7 @@ class RunJournal:
     ) -> None:
         """An attempt is about to begin that must not be repeated: waits in any case."""
         self._note(Begun(*self._here(path, strand), number))
-        self._book.recorder.follow(Landing(strand, follow))
+        self._wait(strand, follow)
 
     def decided(
         self,
@@ -245,7 +247,7 @@ class RunJournal:
     def passed(self, strand: Place, path: str, follow: Callable[[], None]) -> None:
         """A node was done as soon as it was entered; *follow* is never called at once."""
         self._note(Passed(*self._here(path, strand)))
-        self._book.recorder.follow(Landing(strand, follow))
+        self._wait(strand, follow)
 
     def lost(
         self, strand: Place, path: str, failure: Failure, follow: Callable[[], None]
@@ -255,7 +257,7 @@ class RunJournal:
         *follow* is never called at once.
         """
         self._note(Failed(*self._here(path, strand), 0, to_plain(failure)))
-        self._book.recorder.follow(Landing(strand, follow))
+        self._wait(strand, follow)
 
     async def reserved(
         self, strand: Place, path: str, number: int, worst: Usage
@@ -367,9 +369,7 @@ class RunJournal:
 
     def at(self, now: float) -> int:
         """Return a moment of the runtime's clock in microseconds since acceptance."""
-        # Cut, not rounded: it takes a third of the time.
-        since = now - self.created
-        return int(since * MICROS) if since > 0 else 0
+        return _micros(now - self.created)
 
     # --- inside ------------------------------------------------------------------
 
@@ -394,24 +394,34 @@ class RunJournal:
 
     def _note(self, record: Record) -> None:
         """Hand a record over that nobody waits for."""
-        self._book.recorder.batch.records.append(
-            (self.row, self._number, encode_record(record))
-        )
-        self._number += 1
+        self._add(record)
         self._book.recorder.wake()
 
     def _go_on(self, strand: Place, record: Record, follow: Callable[[], None]) -> None:
         """Hand a record over, and go on as soon as one may."""
-        self._note(record)
+        self._add(record)
         if self._book.recorder.durability == "step":
-            self._book.recorder.follow(Landing(strand, follow))
+            self._wait(strand, follow)
         else:
+            self._book.recorder.wake()
             follow()
 
+    def _add(self, record: Record) -> None:
+        number = self._number
+        self._book.recorder.batch.records.append(
+            (self.row, number, encode_record(record))
+        )
+        self._number = number + 1
 
-def _length(entry: StepEntry) -> int:
-    took = entry.ended - entry.started
-    return int(took * MICROS) if took > 0 else 0
+    def _wait(self, strand: Place, follow: Callable[[], None]) -> None:
+        """Let a strand go on when all is safe that was handed over so far."""
+        strand.waiting = landing = Landing(strand, follow)
+        self._book.recorder.follow(landing)
+
+
+def _micros(seconds: float) -> int:
+    # Cut, not rounded: it takes a third of the time.
+    return int(seconds * MICROS) if seconds > 0 else 0
 
 
 def _plain_attempts(attempts: tuple[AttemptRecord, ...]) -> object:

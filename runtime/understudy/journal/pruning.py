@@ -70,7 +70,7 @@ def prune(path: str | os.PathLike[str], ended_before: int) -> Pruned:
 
 def _ended(connection: sqlite3.Connection, before: int) -> list[tuple[int]]:
     return connection.execute(
-        f"SELECT row FROM runs WHERE status NOT IN ({UNFINISHED})"
+        f"SELECT row FROM runs WHERE NOT {UNFINISHED}"
         f" AND changed_at < ? ORDER BY row LIMIT {_AT_ONCE}",
         (before,),
     ).fetchall()
@@ -101,7 +101,7 @@ def _delete_blobs(connection: sqlite3.Connection) -> int:
     those of runs that had not ended.
     """
     with snapshot(connection):
-        ended = set(_rows(connection, f"WHERE status NOT IN ({UNFINISHED})"))
+        ended = set(_rows(connection, f"WHERE NOT {UNFINISHED}"))
         wanted = _wanted(connection.execute(_RECORDS))
         digests = connection.execute("SELECT digest FROM blobs").fetchall()
     spare = {digest for (digest,) in digests} - wanted

@@ -46,7 +46,7 @@ def find_run(connection: Connection, run_id: str) -> StoredRun | None:
 
 def unfinished_page(connection: Connection, after: int) -> list[StoredRun]:
     """Return some runs without a terminal status, from behind the row *after* on."""
-    return runs_page(connection, f"status IN ({UNFINISHED})", (), after)
+    return runs_page(connection, UNFINISHED, (), after)
 
 
 def runs_page(

@@ -31,6 +31,13 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
+def kept_as_it_is(value: object) -> bool:
+    """Whether *value* stands in a record as itself; most of a program are like that."""
+    if type(value) is int:
+        return fits_int(value)
+    return value is None or type(value) is bool
+
+
 def stored(value: object, keep: Callable[[bytes, bytes], object], keys: Keys) -> object:
     """Return what stands in a record for *value*.
 
@@ -42,9 +49,8 @@ def stored(value: object, keep: Callable[[bytes, bytes], object], keys: Keys) ->
       CodecError: a class in it has no tag, or something is sensitive and there is
         no key; the error says which.
     """
-    cls = type(value)
-    if value is None or cls is bool or (cls is int and fits_int(cast("int", value))):
-        return value  # which most steps of a program give to the next one
+    if kept_as_it_is(value):
+        return value
     # Nothing is looked for that cannot be there.
     return _stored(to_plain(value), keep, keys if concealing else None)
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final
+
 from understudy.journal.checksums import (
     request_checksum,
     run_checksum,
     sealed,
 )
-from understudy.journal.connection import Connection, transaction
+from understudy.journal.connection import Column, Connection, transaction
 from understudy.journal.schema import UNFINISHED
 from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalCorruptError, JournalStaleError
 from understudy_protocols.journal import Batch
+
+_SIZES: Final = (64, 16, 4, 1)
+"""Rows of one statement; few sizes, so that each is prepared once."""
 
 
 def raise_epoch(connection: Connection) -> int:
@@ -37,8 +44,9 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
                 batch.blobs.items(),
             )
         if batch.runs:
-            connection.executemany(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _insert(
+                connection,
+                "runs",
                 [
                     (
                         run.row,
@@ -55,8 +63,9 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
                 ],
             )
         if batch.records:
-            connection.executemany(
-                "INSERT INTO records VALUES (?, ?, ?)",
+            _insert(
+                connection,
+                "records",
                 [
                     (row, number, sealed(row, number, content))
                     for row, number, content in batch.records
@@ -66,12 +75,25 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
             _change(connection, batch)
 
 
+def _insert(
+    connection: Connection, table: str, rows: Sequence[Sequence[Column]]
+) -> None:
+    """Insert rows, in few statements: that takes two thirds of the time."""
+    row = f"({', '.join('?' * len(rows[0]))})"
+    first = 0
+    for size in _SIZES:
+        sql = f"INSERT INTO {table} VALUES {', '.join([row] * size)}"
+        while len(rows) - first >= size:
+            some = rows[first : first + size]
+            connection.execute(sql, [*chain.from_iterable(some)])
+            first += size
+
+
 def _change(connection: Connection, batch: Batch) -> None:
     before = _changes(connection)
     # A status is compared and set: one that is terminal stays, whoever writes.
     connection.executemany(
-        "UPDATE runs SET status = ?, changed_at = ?"
-        f" WHERE row = ? AND status IN ({UNFINISHED})",
+        f"UPDATE runs SET status = ?, changed_at = ? WHERE row = ? AND {UNFINISHED}",
         [(status.value, at, row) for row, (status, at) in batch.statuses.items()],
     )
     connection.executemany(
