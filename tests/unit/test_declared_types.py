@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NewType, Protocol, TypedDict
+from typing import Annotated, Any, Literal, NewType, Protocol, TypedDict
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,7 @@ class Record(TypedDict):
 
 
 Age = NewType("Age", int)
+Short = Annotated[str, msgspec.Meta(max_length=3)]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,9 @@ Age = NewType("Age", int)
         (None, str | None, True),
         (Age, int, True),
         (Age, str, False),
+        (Short, str, True),
+        (Short, int, False),
+        (int, Short | None, False),
         (Literal["a"], str, True),
         (Literal["a"], int, False),
         (tuple[str, ...], Sequence, True),
@@ -105,6 +110,10 @@ def test_a_type_fits_where_its_values_may_stand_as_far_as_can_be_told(
         ("a", Mapping[str, int], False),
         (3, Age, True),
         ("a", Age, False),
+        ("a", Short, True),
+        (1, Short, False),
+        ("a", Annotated[Literal["a"] | None, "about"], True),
+        ("b", Annotated[Literal["a"] | None, "about"], False),
         ("a", Any, True),
         ("a", {"type": "string"}, True),
         ("a", HasName, True),

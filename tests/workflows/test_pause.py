@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 
+import msgspec
 import pytest
 import trio
 from workflow_probe import SEEDS, gives, shows, side_by_side
@@ -124,6 +125,13 @@ def test_an_answer_of_the_wrong_type_is_refused_and_the_pause_stays_open() -> No
             assert (await handle.result()).outputs["approve"] is False
 
     run_seeded(main, seed=0)
+
+
+def test_an_answer_keeps_the_bounds_that_are_declared() -> None:
+    few = cast("type[int]", Annotated[int, msgspec.Meta(ge=1, le=3)])
+    assert talk(pause("ask", output=few), {"ask": 3}) == 3
+    with pytest.raises(InputError, match="Expected `int` <= 3"):
+        talk(pause("ask", output=few), {"ask": 4})
 
 
 def test_nobody_answers_and_the_default_is_taken_after_the_time() -> None:

@@ -82,6 +82,9 @@ def _as(value: object, declared: object, what: str) -> object:
         return freeze(
             {k: _as(v, arguments[1], f"{what}.{k}") for k, v in entries.items()}, what
         )
+    if origin is typing.Annotated and isinstance(value, (*PLAIN, int, float, bytes)):
+        # It may have to keep bounds as well, which its class does not show.
+        return freeze(structure(thaw(value), declared, what), what)
     if declared is UNDECLARED or matches(value, declared):
         return value
     if not isinstance(value, PLAIN):

@@ -73,6 +73,8 @@ def item_tuple(join: Join, item: object) -> object:
 def matches(value: object, declared: object) -> bool:
     """Whether a value is what its step declares, as far as its class says."""
     origin = typing.get_origin(declared)
+    if origin is typing.Annotated:
+        return matches(value, typing.get_args(declared)[0])
     if origin in (typing.Union, types.UnionType):
         return any(matches(value, choice) for choice in typing.get_args(declared))
     if origin is typing.Literal:
@@ -95,6 +97,8 @@ def _is_a(one: type, other: type) -> bool:
 def _choices(declared: object) -> tuple[type, ...] | None:
     """Return the classes that values may have; None if that cannot be told."""
     origin = typing.get_origin(declared)
+    if origin is typing.Annotated:
+        return _choices(typing.get_args(declared)[0])
     if origin in (typing.Union, types.UnionType):
         found: list[type] = []
         for choice in typing.get_args(declared):
