@@ -19,6 +19,7 @@
     │       ├── DuplicateNameError
     │       ├── UnreachableBranchError
     │       ├── UnboundedLoopError
+    │       ├── UnheededMarkError
     │       ├── UnnamedFunctionError
     │       └── TooLargeError
     ├── DeliveryError             a message did not reach an actor
@@ -170,6 +171,10 @@ class UnreachableBranchError(WorkflowError):
 
 class UnboundedLoopError(WorkflowError):
     """A loop has no largest number of rounds."""
+
+
+class UnheededMarkError(WorkflowError):
+    """Something is marked `SENSITIVE` where the mark would hide nothing."""
 
 
 class UnnamedFunctionError(WorkflowError):

@@ -18,12 +18,12 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
+import attrs
 import msgspec
 
 from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.frozen_classes import (
     field_names,
-    fields_of,
     is_named_tuple,
     is_record,
     is_struct,
@@ -87,14 +87,77 @@ def holds_sensitive(hint: object) -> bool:
     todo, seen = [hint], set[type]()
     while todo:
         one = todo.pop()
+        if isinstance(one, Sensitive):
+            return True
         todo += _inside(one)
         origin = typing.get_origin(one) or one
         if isinstance(origin, type) and origin not in seen:
             if sensitive_fields(origin):
                 return True
             seen.add(origin)
-            todo += _parts(origin)
+            todo += [part for _, part in _parts(origin)]
     return False
+
+
+def unheeded_mark(hint: object) -> str | None:
+    """Say what is wrong with a type in which a mark hides nothing, if there is one.
+
+    It hides a field of a record, wherever in the annotation of that field it stands.
+
+    Args:
+      hint: an annotation, or its text if nobody can resolve it.
+
+    Returns:
+      The rest of a sentence that begins with what is declared so, or None.
+    """
+    where = _unheeded(hint)
+    return None if where is None else f"{where}; {_ADVICE}"
+
+
+_ADVICE: Final = (
+    "that hides nothing: let it be a field of a record (an attrs class, dataclass, "
+    "msgspec struct or named tuple), and mark the field"
+)
+_BY_ITSELF: Final = "is marked SENSITIVE by itself"
+
+
+def _unheeded(hint: object) -> str | None:
+    if isinstance(hint, str):
+        return _BY_ITSELF if _WORD.search(hint) else None
+    todo, seen = [hint], set[type]()
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Sensitive):
+            return _BY_ITSELF
+        todo += _inside(one)
+        cls = typing.get_origin(one) or one
+        if isinstance(cls, type) and cls not in seen and cls not in registered:
+            seen.add(cls)
+            if (where := _unheeded_in(cls)) is not None:
+                return where
+            hidden = sensitive_fields(cls)
+            todo += [part for name, part in _parts(cls) if name not in hidden]
+    return None
+
+
+def _unheeded_in(cls: type) -> str | None:
+    """Say which mark in a class is on no field of a record, if there is one."""
+    name = cls.__qualname__
+    if not is_record(cls):
+        fields = (field for field, hint in _hints(cls).items() if _marks(hint))
+        for field in fields:
+            return f"has {name}.{field}, which is marked SENSITIVE in a class that is no record"
+    for base in cls.__mro__:
+        generics: tuple[object, ...] = vars(base).get("__orig_bases__", ())
+        if any(_marks_an_argument(generic) for generic in generics):
+            return f"has {name}, whose base is about a type that is marked SENSITIVE"
+    return None
+
+
+def _marks_an_argument(generic: object) -> bool:
+    arguments: tuple[object, ...] = typing.get_args(generic)
+    # What is said of a variable counts in the fields that have it.
+    return any(_marks(one) for one in arguments if not isinstance(one, typing.TypeVar))
 
 
 def unquoted(problem: str, hint: object) -> str:
@@ -177,11 +240,12 @@ class _Redaction:
         return _with(value, cls, changed) if changed else value
 
 
-def _parts(cls: type) -> list[object]:
-    """Return the types of the fields of a record or typed dict."""
-    if typing.is_typeddict(cls):
-        return list(_hints(cls).values())
-    return [part for _, part in fields_of(cls)] if is_record(cls) else []
+def _parts(cls: type) -> list[tuple[str, object]]:
+    """Return the fields of a record or typed dict, with their types."""
+    if is_record(cls):
+        hints = _hints(cls)
+        return [(name, hints.get(name, object)) for name in field_names(cls)]
+    return list(_hints(cls).items()) if typing.is_typeddict(cls) else []
 
 
 def _same(before: Collection[object], after: Collection[object]) -> bool:
@@ -213,10 +277,12 @@ def _marked(cls: type) -> Iterator[str]:
 
 
 def _hints(cls: type) -> Mapping[str, object]:
+    # Where attrs was told the type of a field, it is in no annotation.
+    told = {one.name: one.type for one in attrs.fields(cls)} if attrs.has(cls) else {}
     try:
-        return typing.get_type_hints(cls, include_extras=True)
+        return told | typing.get_type_hints(cls, include_extras=True)
     except (NameError, TypeError, AttributeError):
-        return _one_by_one(cls)
+        return told | _one_by_one(cls)
 
 
 def _one_by_one(cls: type) -> dict[str, object]:
@@ -240,11 +306,6 @@ def _text(hint: object) -> str:
     return hint if isinstance(hint, str) else repr(hint)
 
 
-def marked(hint: object) -> bool:
-    """Whether an annotation, or its text, has the mark anywhere in it by itself."""
-    return bool(_WORD.search(hint)) if isinstance(hint, str) else _marks(hint)
-
-
 _WORD: Final = re.compile(r"\bSENSITIVE\b")
 
 
@@ -266,6 +327,8 @@ def _inside(hint: object) -> list[object]:
         return cast("list[object]", hint)  # the arguments of a Callable
     if isinstance(hint, typing.NewType):
         return [hint.__supertype__]
+    if isinstance(hint, typing.TypeVar):
+        return [*hint.__constraints__, hint.__bound__]
     if type(hint).__name__ == "TypeAliasType":
         return [getattr(hint, "__value__", None)]
     return list(typing.get_args(hint))

@@ -14,34 +14,37 @@ from typing import (
     Generic,
     NamedTuple,
     NewType,
+    NotRequired,
+    Protocol,
+    TypedDict,
     TypeVar,
     cast,
 )
 
+import attr
 import attrs
 import msgspec
 import pytest
 
 from understudy import (
     SENSITIVE,
-    Context,
     FrozenMap,
     Outcome,
     freeze,
     register_type,
-    step,
 )
 from understudy.cli.plain import plain
 from understudy.models.structured import decode
 from understudy.workflows.inputs import InputError, structure
 from understudy_protocols.codec import decode_json, encode_json, register_tag
-from understudy_protocols.errors import CodecError, ConfigError
+from understudy_protocols.errors import CodecError
 from understudy_protocols.failures import ModelError
 from understudy_protocols.sensitive import (
     HIDDEN,
     holds_sensitive,
     redacted,
     sensitive_fields,
+    unheeded_mark,
     unquoted,
 )
 
@@ -349,17 +352,99 @@ def test_a_type_holds_what_its_parts_hold() -> None:
     assert not holds_sensitive(tuple[str, ...])
 
 
-async def _annotated(context: Context[str]) -> Annotated[str, SENSITIVE]:
-    return "secret"
+# --- marks that nothing heeds -------------------------------------------------------
 
 
-async def _plain(context: Context[str]) -> str:
-    return "secret"
+class AsMapping(TypedDict):
+    user: str
+    password: NotRequired[Password]
 
 
-def test_a_step_that_gives_something_marked_by_itself_is_refused() -> None:
-    refused = "'tell' is marked SENSITIVE by itself"
-    with pytest.raises(ConfigError, match=refused):
-        step(name="tell")(_annotated)
-    with pytest.raises(ConfigError, match=refused):
-        step(name="tell", output=Annotated[str, SENSITIVE])(_plain)
+class HasPassword(Protocol):
+    password: Password
+
+
+class Boxed(msgspec.Struct, Generic[T], frozen=True):
+    inside: T
+
+
+class PasswordBox(Boxed[Password], frozen=True):
+    more: int = 0
+
+
+Hidden = TypeVar("Hidden", bound=Password)
+
+
+class HiddenBox(msgspec.Struct, Generic[Hidden], frozen=True):
+    inside: Hidden
+
+
+@attrs.frozen
+class Holder:
+    mapping: AsMapping
+
+
+@attrs.frozen
+class HalfKnown:
+    unknown: OnlyForTheChecker
+    mapping: AsMapping
+
+
+@attrs.frozen
+class Covered:
+    whole: Annotated[AsMapping, SENSITIVE]
+
+
+@attr.s(frozen=True)
+class ToldAttrs:
+    secret = attr.ib(type=Password)  # pyright: ignore[reportGeneralTypeIssues]
+
+
+Secret = NewType("Secret", Password)  # pyright: ignore[reportGeneralTypeIssues]
+
+BY_ITSELF = "is marked SENSITIVE by itself; "
+IN_A_MAPPING = "has AsMapping.password, which is marked SENSITIVE in a class that "
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        (Password, BY_ITSELF),
+        (Secret, BY_ITSELF),
+        (Password | int, BY_ITSELF),
+        (tuple[Password, ...], BY_ITSELF),
+        (Mapping[str, Password], BY_ITSELF),
+        (Boxed[Password], BY_ITSELF),
+        (Hidden, BY_ITSELF),
+        ("Unknown[SENSITIVE]", BY_ITSELF),
+        (AsMapping, IN_A_MAPPING),
+        (tuple[AsMapping | None, ...], IN_A_MAPPING),
+        (Holder, IN_A_MAPPING),
+        (HalfKnown, IN_A_MAPPING),
+        (HasPassword, "has HasPassword.password, which is marked SENSITIVE in"),
+        (PasswordBox, "has PasswordBox, whose base is about a type that is marked"),
+    ],
+)
+def test_a_mark_that_would_hide_nothing_is_found(hint: object, expected: str) -> None:
+    said = unheeded_mark(hint)
+    assert said is not None
+    assert said.startswith(expected)
+    assert said.endswith("and mark the field")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [*CLASSES, Covered, ToldAttrs, HiddenBox, HiddenBox[str], Boxed[Login], str, "str"],
+)
+def test_a_mark_on_a_field_of_a_record_hides_it(hint: object) -> None:
+    assert unheeded_mark(hint) is None
+
+
+def test_a_field_whose_type_attrs_or_a_variable_knows_is_sensitive() -> None:
+    assert sensitive_fields(ToldAttrs) == {"secret"}
+    assert sensitive_fields(HiddenBox) == {"inside"}
+
+
+def test_a_type_with_the_mark_holds_something_sensitive() -> None:
+    assert holds_sensitive(tuple[Password, ...])
+    assert holds_sensitive(AsMapping)

@@ -16,7 +16,7 @@ from understudy.models.replies import as_text
 from understudy.models.structured import schema_of
 from understudy_protocols.chat import Tool, ToolRequestPart, ToolResultPart
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.sensitive import redacted
+from understudy_protocols.sensitive import redacted, unheeded_mark
 
 Callee: TypeAlias = Callable[..., Awaitable[object]]
 """An async function with annotated parameters."""
@@ -70,15 +70,17 @@ def model_function(callee: Callee) -> ModelFunction:
 
     Raises:
       ConfigError: a parameter has no annotation, cannot be given by name, or is
-        of a type that has no JSON schema.
+        of a type that has no JSON schema; or a mark would hide nothing.
     """
     name = getattr(callee, "__name__", type(callee).__name__)
     if not inspect.iscoroutinefunction(callee):
         raise ConfigError(f"{name} is not async; make it an async function")
     try:
         hints = typing.get_type_hints(callee)
+        written = typing.get_type_hints(callee, include_extras=True)
     except NameError as error:
         raise ConfigError(f"an annotation of {name} is not known: {error}") from error
+    _check_marks(name, written)
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     call_parameter = ""
     for parameter in inspect.signature(callee).parameters.values():
@@ -229,6 +231,14 @@ def _annotation(
             "the model is told its type"
         )
     return hints[parameter.name]
+
+
+def _check_marks(name: str, hints: Mapping[str, object]) -> None:
+    for place, hint in hints.items():
+        problem = unheeded_mark(hint)
+        if problem is not None:
+            what = "what it gives" if place == "return" else repr(place)
+            raise ConfigError(f"{name}: {what} {problem}")
 
 
 def _parameters(arguments: type[msgspec.Struct]) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from typing import Never
 import attrs
 
 from understudy.workflows.hints import UNDECLARED
+from understudy.workflows.marks import check_marks
 from understudy.workflows.nodes import (
     AnyWorkflow,
     Cascade,
@@ -66,6 +67,7 @@ def check(workflow: AnyWorkflow) -> Plan:
     top = _Place(workflow.name, "", Scope(everything), inside, 1)
     root = _visit(workflow, top)
     _distinct_paths(root)
+    check_marks(root)
     return Plan(workflow, root, inside.input_type, tuple(inside.deps_types))
 
 

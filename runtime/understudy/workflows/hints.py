@@ -25,12 +25,16 @@ def hints_of(function: Callable[..., object]) -> Mapping[str, object]:
 
     A type that only the function's own surroundings know is like none.
     """
-    target = _plain(function)
-    names = _closure_of(target)
-    try:
-        return typing.get_type_hints(target, localns=names)
-    except (NameError, AttributeError, TypeError):
-        return _one_by_one(target, names)
+    return _resolved(plain_function(function), extras=False)
+
+
+def written_of(function: Callable[..., object]) -> Mapping[str, object]:
+    """Return the annotations of *function* with all that `Annotated` adds to them.
+
+    Of one that nobody can resolve the text.
+    """
+    target = plain_function(function)
+    return {**_written(target), **_resolved(target, extras=True)}
 
 
 def parameters_of(function: Callable[..., object]) -> tuple[object, ...]:
@@ -66,14 +70,16 @@ def argument_of(hint: object) -> object:
 
 def is_async(function: Callable[..., object]) -> bool:
     """Whether calling *function* gives something to await."""
-    return inspect.iscoroutinefunction(_plain(function))
+    return inspect.iscoroutinefunction(plain_function(function))
 
 
-def _plain(function: Callable[..., object]) -> Callable[..., object]:
-    """Return the function that is behind wrappers, partials and objects."""
+def plain_function(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function that is behind wrappers, partials, methods and objects."""
     target = inspect.unwrap(function)
     while isinstance(target, functools.partial):
         target = inspect.unwrap(target.func)
+    if inspect.ismethod(target):
+        return target.__func__
     if inspect.isroutine(target) or isinstance(target, type):
         return target
     return typing.cast("Callable[..., object]", type(target).__call__)
@@ -81,12 +87,11 @@ def _plain(function: Callable[..., object]) -> Callable[..., object]:
 
 def _closure_of(target: Callable[..., object]) -> dict[str, object]:
     """Return the names of the surroundings that *target* refers to, where set."""
-    inner = target.__func__ if inspect.ismethod(target) else target
-    if not inspect.isfunction(inner):
+    if not inspect.isfunction(target):
         return {}
     names: dict[str, object] = {}
     for name, cell in zip(
-        inner.__code__.co_freevars, inner.__closure__ or (), strict=True
+        target.__code__.co_freevars, target.__closure__ or (), strict=True
     ):
         # Decorated before its surroundings are complete, it may refer to more.
         with contextlib.suppress(ValueError):
@@ -94,19 +99,33 @@ def _closure_of(target: Callable[..., object]) -> dict[str, object]:
     return names
 
 
+def _resolved(target: Callable[..., object], *, extras: bool) -> Mapping[str, object]:
+    names = _closure_of(target)
+    try:
+        return typing.get_type_hints(target, localns=names, include_extras=extras)
+    except (NameError, AttributeError, TypeError):
+        return _one_by_one(target, names, extras=extras)
+
+
 def _one_by_one(
-    target: Callable[..., object], names: dict[str, object]
+    target: Callable[..., object], names: dict[str, object], *, extras: bool
 ) -> Mapping[str, object]:
+    known: dict[str, object] = getattr(target, "__globals__", {})
+    found: dict[str, object] = {}
+    for name, hint in _written(target).items():
+        single = types.SimpleNamespace(__annotations__={name: hint})
+        try:
+            found.update(
+                typing.get_type_hints(single, known, names, include_extras=extras)
+            )
+        except (NameError, AttributeError, TypeError):
+            continue
+    return found
+
+
+def _written(target: Callable[..., object]) -> Mapping[str, object]:
     try:
         written: Mapping[str, object] = getattr(target, "__annotations__", {})
     except NameError:
         return {}
-    known: dict[str, object] = getattr(target, "__globals__", {})
-    found: dict[str, object] = {}
-    for name, hint in written.items():
-        single = types.SimpleNamespace(__annotations__={name: hint})
-        try:
-            found.update(typing.get_type_hints(single, known, names))
-        except (NameError, AttributeError, TypeError):
-            continue
-    return found
+    return written

@@ -86,6 +86,7 @@ def _from_object(thing: WorkflowStep) -> Step[object, object, object]:
         state = _state(context)
         return _added(name, state, await thing.execute(state))
 
+    @functools.wraps(thing.should_execute)
     def should_execute(context: Context[object]) -> bool:
         return thing.should_execute(_state(context))
 

@@ -30,7 +30,6 @@ from understudy.workflows.nodes import (
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.frozen import declared_type_problem
 from understudy_protocols.retry import RetryConfig
-from understudy_protocols.sensitive import marked
 
 I = TypeVar("I")
 O = TypeVar("O")
@@ -322,16 +321,8 @@ def _takes_attempt(function: Callable[..., object], label: str) -> bool:
 
 def _output(function: Callable[..., object], output: object, label: str) -> object:
     """Return the declared output: as given, else as annotated."""
-    written: object = output
     if output is UNDECLARED:
         output = hints_of(function).get("return", UNDECLARED)
-        written = getattr(function, "__annotations__", {}).get("return")
-    if marked(written):
-        # It would be shown and written down like any other value.
-        raise ConfigError(
-            f"the output of step {label!r} is marked SENSITIVE by itself; let it give a "
-            "record that has a field with this mark"
-        )
     _check_output(output, label)
     return output
 
