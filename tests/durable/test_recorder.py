@@ -73,6 +73,33 @@ def test_while_a_batch_is_written_the_next_one_gathers() -> None:
     assert sizes == [1, 9]
 
 
+def test_a_record_that_leads_to_the_next_one_at_once_keeps_nobody_from_going_on() -> (
+    None
+):
+    async def write(batch: Batch) -> None:
+        """Write in place: that is no checkpoint."""
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        numbers = iter(range(1000))
+
+        def follow() -> None:
+            number = next(numbers, None)
+            if number is not None:
+                recorder.batch.records.append((1, number, b""))
+                recorder.follow(follow)
+
+        async with recording(recorder):
+            follow()
+            turns = 0
+            while next(iter(recorder.rest()), None) is not None:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+        assert turns > 500
+
+    run_seeded(main, seed=0)
+
+
 def test_what_is_handed_over_is_written_before_a_clean_end() -> None:
     written: list[int] = []
 

@@ -8,14 +8,11 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-import trio
-
 from understudy.budgets import RunBudget
 from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.requests import Requests, Serving
 from understudy.engine.shapes import Shapes
-from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability, Recorder
 from understudy.journal.sealing import MARK, Keys
 from understudy.journal.tags import give_tags
@@ -111,7 +108,7 @@ def keeping(
     if sensitive:
         _check_keys(keys, sensitive)
     store = _store(journal)
-    thread = None if isinstance(store, MemoryStore) else WriterThread(store.write)
+    thread = None if store.in_place else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
     recorder = Recorder(write, durability)
     shapes = Shapes(store, plans, accept_changes)
@@ -148,8 +145,8 @@ def _store(journal: Store | str | Path) -> Store:
 
 
 def _in_place(store: Store) -> Callable[[Batch], Awaitable[None]]:
+    # Without a checkpoint, which would be a turn of the loop for each record.
     async def write(batch: Batch) -> None:
         store.write(batch)
-        await trio.lowlevel.checkpoint()
 
     return write

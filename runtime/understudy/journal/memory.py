@@ -19,6 +19,8 @@ class MemoryStore:
       writes: how many batches were written; a count.
     """
 
+    in_place: bool = True
+
     def __init__(self) -> None:
         self.writes: int = 0
         self._owned = False

@@ -88,13 +88,19 @@ class Recorder:
         self._closing = False  # the life before was asked to stop, and not this one
         life.on_stop(self._stop)
         life.ready()
+        rested = True
         while True:
             if self._under_way is not None or self.batch or self._follow:
+                if not rested:
+                    # What follows a record may be the next record, again and again.
+                    await trio.lowlevel.checkpoint()
                 await self._round()
+                rested = False
             elif self._closing:
                 return
             else:
                 await self._park()
+                rested = True
 
     def _stop(self) -> None:
         self._closing = True
@@ -115,8 +121,6 @@ class Recorder:
             self._due, self._follow = self._follow, []
         if self._under_way:
             await self._written(self._under_way)
-        else:
-            await trio.lowlevel.checkpoint()
         self._under_way, follow = None, self._due
         turns = iter(follow)
         try:
@@ -131,8 +135,7 @@ class Recorder:
         delay, deadline = FIRST_WAIT, math.inf
         while True:
             try:
-                with trio.CancelScope(shield=True):
-                    await self._write(batch)
+                await self._write(batch)
             except JournalWriteError as error:
                 now = trio.current_time()
                 deadline = min(deadline, now + GIVE_UP)

@@ -33,6 +33,9 @@ class SqliteStore:
     Args:
       path: the file; made if it is not there, in a folder that is.
       utcnow: the wall clock; for the words to those who are refused.
+      in_place: write in the trio thread.  One run at a time is quicker so, as no
+        thread has to be woken up; but no other task of the process goes on, and no
+        limit of time is kept, while the disk makes a write safe.
     """
 
     def __init__(
@@ -40,11 +43,18 @@ class SqliteStore:
         path: str | os.PathLike[str],
         *,
         utcnow: Callable[[], datetime] = lambda: datetime.now(UTC),
+        in_place: bool = False,
     ) -> None:
         self._path = Path(path)
         self._utcnow = utcnow
+        self._in_place = in_place
         self._open: _Open | None = None
         self._lock: OwnerLock
+
+    @property
+    def in_place(self) -> bool:
+        """See `Store`."""
+        return self._in_place
 
     def open(self) -> None:
         """See `Store`."""
