@@ -19,7 +19,7 @@ def _not_negative(
 class Usage:
     """What one call, attempt, step or run used.
 
-    Two usages can be added.
+    Usages can be added, and a part taken out again.
 
     Args:
       calls: requests sent to a model; a count.
@@ -61,6 +61,19 @@ class Usage:
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             cost_micros=self.cost_micros + other.cost_micros,
             estimated=self.estimated or other.estimated,
+        )
+
+    def __sub__(self, part: Usage) -> Usage:
+        return Usage(
+            calls=self.calls - part.calls,
+            input_tokens=self.input_tokens - part.input_tokens,
+            output_tokens=self.output_tokens - part.output_tokens,
+            cached_tokens=self.cached_tokens - part.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens - part.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens - part.reasoning_tokens,
+            cost_micros=self.cost_micros - part.cost_micros,
+            # Which part was the estimated one is not known.
+            estimated=self.estimated,
         )
 
 

@@ -16,7 +16,7 @@ from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.sensitive import redacted
-from understudy_protocols.usage import NO_USAGE, Usage
+from understudy_protocols.usage import Usage
 
 Out_co = TypeVar("Out_co", covariant=True)
 
@@ -51,7 +51,7 @@ class StepResult(msgspec.Struct, frozen=True):
       number: attempts made, those within model calls included; a count, and 0 of
         a function, whose attempts are its step's.
       attempts: the attempts that failed, in order.
-      usage: what its model calls used.
+      usage: what its model calls used, those of attempts that failed included.
       failure: why it failed, if it did.
       value: what a function's model was told; None of a step, whose value is among
         the outputs.
@@ -167,7 +167,7 @@ def _step_result(entry: StepEntry, accepted: float) -> StepResult:
         entry.ended - accepted,
         entry.number,
         entry.attempts,
-        entry.usage or NO_USAGE,
+        entry.used,
         entry.failure,
         entry.value,
     )

@@ -17,10 +17,16 @@ RUN = "the run"
 
 
 class Filmed(MemoryStore):
-    """A store that keeps an image of itself after each write, with the time."""
+    """A store that keeps an image of itself after each write, with the time.
 
-    def __init__(self) -> None:
+    Args:
+      before: what an earlier process has left.
+    """
+
+    def __init__(self, before: MemoryStore | None = None) -> None:
         super().__init__()
+        if before is not None:
+            vars(self).update(vars(before.copy()))
         self.images: list[tuple[float, MemoryStore]] = [(0.0, self.copy())]
 
     def write(self, batch: Batch) -> None:

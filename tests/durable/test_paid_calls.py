@@ -8,7 +8,17 @@ import pytest
 from images import RUN, Filmed, records_of
 from journal_lives import Flow, ends, image_at, live
 
-from understudy import Attempt, Budget, Cause, Context, RetryConfig, step
+from understudy import (
+    Attempt,
+    Budget,
+    Cause,
+    Context,
+    ModelError,
+    RetryConfig,
+    StatefulStep,
+    stateful_step,
+    step,
+)
 from understudy.journal.memory import MemoryStore
 from understudy.models.scripted import ScriptedModel
 from understudy_protocols.chat import Price
@@ -91,3 +101,53 @@ def test_a_budget_holds_over_all_lives_of_a_run() -> None:
     assert len(made) == 2
     assert result.usage.calls == 3
     assert result.run_id == RUN
+
+
+def test_a_budget_holds_however_often_the_process_dies_in_the_same_step() -> None:
+    made: list[str] = []
+    workflow = asks(1, made)
+    image = MemoryStore()
+    for start in (0.0, 5.0):
+        store = Filmed(image)
+        terms = ends(workflow, budget=Budget(calls=2))
+        live(workflow, store, terms, start=start, models={"m": model()})
+        image = image_at(store, 5.0)
+
+    result = live(workflow, image, ends(workflow), start=10.0, models={"m": model()})
+    assert result.failure is not None
+    assert result.failure.cause is Cause.BUDGET
+    assert len(made) == 3  # the body runs again, and its call is refused
+    assert result.usage.calls == 2
+    (entry,) = result.steps
+    assert [one.number for one in entry.attempts] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("then", ["gives a value", "fails", "breaks its worker"])
+def test_what_a_step_has_used_is_the_same_after_a_crash(then: str) -> None:
+    class Asks(StatefulStep[object]):
+        async def execute(
+            self, context: Context[object], attempt: Attempt[object]
+        ) -> str:
+            reply = await attempt.models["m"].complete("hello", max_tokens=10)
+            if then == "fails":
+                raise ValueError(reply.value)
+            if then == "breaks its worker":
+                raise OSError(reply.value)
+            return reply.value
+
+    asks_once = stateful_step(
+        Asks, name="asks", output=str, replay_safe=False, restart_on=(OSError,)
+    )
+
+    busy = ModelError("busy", cause=Cause.SERVER)
+
+    def answers() -> ScriptedModel:
+        return ScriptedModel([busy, "yes"], name="m", price=PRICE)
+
+    store = Filmed()
+    whole = live(asks_once, store, ends(asks_once), models={"m": answers()})
+    again = live(asks_once, store.copy(), ends(asks_once), models={"m": answers()})
+    assert again.usage == whole.usage
+    assert whole.usage.calls == 2
+    (entry,) = whole.steps
+    assert entry.usage == whole.usage

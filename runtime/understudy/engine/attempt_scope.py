@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from understudy.budgets import Hold
+from understudy.engine.places import used_by
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.events import EventKind
@@ -218,6 +219,11 @@ class AttemptScope:
         self._holds = tuple(held for held in self._holds if held is not hold)
         hold.settle(used)
         self.usage = self.usage + used
+
+    @property
+    def rest(self) -> Usage:
+        """What its model calls have used besides the attempts that failed within it."""
+        return self.usage - used_by(self.failures) if self.failures else self.usage
 
     def give_up(self) -> None:
         """Charge the calls under way at their worst: nobody waits for them."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
-from understudy_protocols.usage import Usage
+from understudy_protocols.usage import NO_USAGE, Usage
 
 
 class Waiting(Protocol):
@@ -34,6 +35,8 @@ class StepEntry(msgspec.Struct, frozen=True):
     """What a run remembers of one step that has ended, or one journaled function.
 
     Args:
+      attempts: those that failed.
+      usage: what was used besides what those used.
       value: what the model was told, of a function.
     """
 
@@ -47,6 +50,16 @@ class StepEntry(msgspec.Struct, frozen=True):
     usage: Usage | None
     skipped: bool = False
     value: str | None = None
+
+    @property
+    def used(self) -> Usage:
+        """What all attempts used."""
+        return used_by(self.attempts) + (self.usage or NO_USAGE)
+
+
+def used_by(attempts: Iterable[AttemptRecord]) -> Usage:
+    """Return what attempts used together."""
+    return sum((one.usage for one in attempts if one.usage is not None), NO_USAGE)
 
 
 def function_entry(path: str, position: str, outcome: FunctionOutcome) -> StepEntry:

@@ -31,7 +31,6 @@ from understudy_protocols.records import (
     Record,
 )
 from understudy_protocols.state import OrchestrationState
-from understudy_protocols.usage import NO_USAGE
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -186,11 +185,8 @@ class Recovery:
             flow.arm(run)
 
     def _spent_before(self, run: Run, replay: Replay) -> None:
-        used = [replay.spent]
-        for entry in run.log:
-            ends = [one.usage for one in entry.attempts]
-            used += [usage for usage in (entry.usage, *ends) if usage is not None]
-        run.budget.spent_before(sum(used, NO_USAGE))
+        used = sum((entry.used for entry in run.log), replay.spent)
+        run.budget.spent_before(used)
 
     def _value(self, plain: object) -> object:
         return restored(plain, self._store.blob, self._book.keys)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from understudy.engine.places import Place, StepEntry
+from understudy.engine.places import Place, StepEntry, used_by
 from understudy.journal.sealing import Keys
 from understudy.journal.values import restored
 from understudy.models.function_journal import FunctionOutcome
@@ -169,7 +169,7 @@ class Replay:
                 for kept in (self.begun, self.open, self.used):
                     kept.pop(key, None)
                 if isinstance(record, Retrying):
-                    self.used[key] = _used(self.attempts(record.attempts))
+                    self.used[key] = used_by(self.attempts(record.attempts))
         if arrival.strand.ended:
             return  # it was called off while the record was being written
         # Before it is followed: the strand may come here again at once.
@@ -248,10 +248,6 @@ class Replay:
     def moment(self, at: int) -> float:
         """Return when that was, on the runtime's clock; seconds."""
         return self._created + at / MICROS
-
-
-def _used(attempts: tuple[AttemptRecord, ...]) -> Usage:
-    return sum((one.usage for one in attempts if one.usage is not None), NO_USAGE)
 
 
 def misfit(path: str, record: Placed) -> DivergedError:

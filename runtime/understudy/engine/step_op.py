@@ -226,13 +226,15 @@ class StepArrival:
 
     def go(self, replay: Replay) -> None:
         """See `Arrival`."""
-        lost = replay.broken_off(self.op.path, self.strand)
-        if lost is not None:
-            # It was paid for, so it counts.
-            self.number, self.attempts = lost.number + 1, (*self.attempts, lost)
-        message = StepMessage(self.strand, self.state, self.number, self.attempts)
         journal = self.strand.run.journal
         assert journal is not None, "what is brought back was written down"
+        lost = replay.broken_off(self.op.path, self.strand)
+        if lost is not None:
+            # It was paid for, so it counts: in this life, and in those that follow.
+            self.number, self.attempts = lost.number + 1, (*self.attempts, lost)
+            self.due = None
+            journal.retrying(self.strand, self.op.path, self.number, self.attempts, 0.0)
+        message = StepMessage(self.strand, self.state, self.number, self.attempts)
         delay = 0.0 if self.due is None else journal.until(self.due)
         if delay > 0:
             self.op.flow.later(self.strand, delay, lambda: self.op.again(message))

@@ -219,10 +219,8 @@ class StepWork:
         flow, now = op.flow, op.flow.now()
         number, attempts, usage = _drawn(message)
         if not recorded:
-            attempts = (
-                *attempts,
-                AttemptRecord(number, strand.since, now, failure, usage),
-            )
+            record = AttemptRecord(number, strand.since, now, failure, usage)
+            attempts, usage = (*attempts, record), None
         if flow.observers:
             flow.tell(
                 "attempt_failed", strand, path=op.path, attempt=number, failure=failure
@@ -343,11 +341,12 @@ class StepWork:
     ) -> None:
         """The message was in hand, and nobody knows how far it came."""
         op, strand = self.op, message.strand
-        failure = lost(op.path, why, error)
-        number, attempts, usage = _drawn(message)
+        failure, attempt = lost(op.path, why, error), strand.attempt
+        number = message.number if attempt is None else attempt.number
         if not op.step.replay_safe:
             failure = unknown(failure, op.path)
         elif number < op.step.retry.max_attempts and failure.cause not in NEVER_RETRIED:
+            _, attempts, usage = _drawn(message)
             record = AttemptRecord(number, strand.since, op.flow.now(), failure, usage)
             if op.flow.observers:
                 op.flow.tell(
@@ -427,4 +426,4 @@ def _drawn(message: StepMessage) -> tuple[int, tuple[AttemptRecord, ...], Usage 
     if attempt is None:
         return message.number, message.attempts, None
     message.strand.attempt = None
-    return attempt.number, message.attempts + attempt.failures, attempt.usage
+    return attempt.number, message.attempts + attempt.failures, attempt.rest

@@ -88,8 +88,8 @@ class Drawn(Protocol):
         ...
 
     @property
-    def usage(self) -> Usage:
-        """What its model calls cost."""
+    def rest(self) -> Usage:
+        """What its model calls cost besides those attempts."""
         ...
 
     def is_final(self, error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from understudy.cli.runs.values import Fetch, known, shown
+from understudy.engine.places import used_by
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.records import (
     Accepted,
@@ -235,7 +236,8 @@ class _Telling:
         event = self._at(record, "step", begin)
         event.begin = min(event.begin, begin)
         event.number = record.number
-        event.usage = known(record.usage, Usage) or NO_USAGE
+        last = known(record.usage, Usage) or NO_USAGE
+        event.usage = used_by(_attempts(record.attempts)) + last
         if isinstance(record, Finished):
             event.value = shown(record.value, self._fetch)
             status = "completed"
