@@ -378,6 +378,25 @@ def test_ctrl_c_leaves_the_runs_open_and_the_same_call_goes_on(
     assert [done[f"hang {n}"] for n in range(4)] == [1, 2, 2, 2]
 
 
+def test_a_journal_that_is_lost_under_way_is_named_as_what_ended_the_job(
+    place: Place,
+) -> None:
+    place.give(*orders(range(2000)))
+
+    with begun(place.words("packing")) as process:
+        wait_until(lambda: place.done().total() > 50)
+        place.journal.rename(place.folder / "elsewhere.db")
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    last = err.splitlines()[-1]
+    assert last.startswith(
+        f"understudy: the journal {place.journal}: the file was moved, removed or "
+        "replaced while it was open"
+    )
+    assert last.endswith("; nothing is lost: make the same call again to go on")
+
+
 def test_a_second_process_is_told_who_has_the_journal(
     command: Command, place: Place
 ) -> None:

@@ -90,6 +90,15 @@ def test_the_journal_is_the_one_named_or_that_of_the_environment_or_the_one_here
     )
 
 
+def test_links_in_a_circle_are_no_journal(command: Command, here: Path) -> None:
+    (here / "runs.db").symlink_to(here / "runs.db")
+    assert refused(command("runs", "list", "--journal", "runs.db")) == (
+        "the journal runs.db: there is no such file"
+    )
+    words = ["run", f"{FLOWS}:packing", "-", "--journal", "runs.db"]
+    assert "cannot be opened" in refused(command(*words, stdin=""))
+
+
 def test_what_is_no_journal_is_said_to_be_none(command: Command, here: Path) -> None:
     (here / "runs.db").write_text("my notes\n" * 1000)
 
@@ -502,3 +511,21 @@ def test_runs_are_exported_as_json_lines(
     assert [line["status"] for line in lines] == ["completed"] * 2
     assert "exists already" in refused(command("runs", "export", "-o", "all.jsonl"))
     assert len(command("runs", "export").lines) == 3
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["export"]])
+def test_a_reader_that_has_seen_enough_is_no_trouble(
+    ran: Ran, here: Path, words: list[str]
+) -> None:
+    ran("packing", 1, 2)
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [*UNDERSTUDY, "runs", *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert (process.returncode, process.stderr) == (141, b"")

@@ -19,6 +19,9 @@ EXIT_NO_ANSWER = 4
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells have it."""
 
+EXIT_UNREAD = 141
+"""Whoever read what is printed has left, as shells have it."""
+
 
 def say(text: str) -> None:
     """Tell the person who called."""

@@ -42,6 +42,7 @@ from understudy_protocols.errors import (
     JournalError,
     RunHeldError,
     RunSuspendedError,
+    RuntimeFailed,
     SetupError,
 )
 from understudy_protocols.outcomes import RunStatus
@@ -126,7 +127,7 @@ class _Job:
                     finally:
                         self._last_tree = self.runtime.tree()
         except EscalationError as error:
-            self.stop(str(error))
+            self.stop(_cause_of(error))
         except (JournalError, SetupError) as error:
             # Of the journal as it is opened, or of what stands in the output.
             self.misuse = str(error)
@@ -363,6 +364,12 @@ def _reason(result: RunResult[object]) -> str | None:
     if result.status is RunStatus.FAILED and result.failure is not None:
         return result.failure.cause.value
     return result.status.value
+
+
+def _cause_of(error: EscalationError) -> str:
+    """Say what ended the runtime: here nobody sees where an error comes from."""
+    causes = error.causes if isinstance(error, RuntimeFailed) else ()
+    return str(next((one for one in causes if isinstance(one, JournalError)), error))
 
 
 def _why(error: OSError) -> str:

@@ -21,7 +21,7 @@ from understudy.cli.plain import json_line
 from understudy.cli.run import run
 from understudy.cli.runs.commands import runs_commands
 from understudy.cli.tree_facts import tree_facts
-from understudy.cli.writing import write_out
+from understudy.cli.writing import print_out
 from understudy.drawing.mermaid import workflow_mermaid
 from understudy.drawing.tree import tree_svg
 from understudy.drawing.workflow import workflow_svg
@@ -128,7 +128,7 @@ def draw(
     target = load_workflow(workflow)
     _warn_if_wrong(target)
     if output is None:
-        write_out(workflow_mermaid(target.workflow))
+        print_out(workflow_mermaid(target.workflow))
         return
     drawings = {".svg": workflow_svg, ".mmd": workflow_mermaid}
     make = drawings.get(Path(output).suffix.lower())
@@ -182,12 +182,12 @@ def tree(
     if output is not None:
         _write(output, tree_svg(snapshot))
     elif as_json:
-        write_out(json_line(tree_facts(snapshot)).decode())
+        print_out(json_line(tree_facts(snapshot)).decode())
     else:
         # Heavy, and of no use to the other commands.
         from understudy.cli.tree import AT_REST, tree_text
 
-        write_out(tree_text(snapshot, now, AT_REST, sys.stdout))
+        print_out(tree_text(snapshot, now, AT_REST, sys.stdout))
 
 
 @app.command()

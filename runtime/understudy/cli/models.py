@@ -13,7 +13,7 @@ from understudy.cli.exits import EXIT_FAILED, say
 from understudy.cli.options import ModelsFileOption, models_file
 from understudy.cli.question import Question, put
 from understudy.cli.signals import watched
-from understudy.cli.writing import write_out
+from understudy.cli.writing import print_out
 from understudy.config.files import Described, described
 from understudy.events import RunEvent
 from understudy_protocols.errors import UnderstudyError
@@ -53,7 +53,7 @@ def check(models: ModelsFileOption = None) -> None:
     if isinstance(checked, int):
         say("understudy: interrupted")
         raise typer.Exit(checked)
-    write_out(_table(found, checked))
+    print_out(_table(found, checked))
     raise typer.Exit(0 if all(one.ok for one in checked.values()) else EXIT_FAILED)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Never, cast
 
 import typer
@@ -201,7 +201,7 @@ def _continuing(
 ) -> Continuing | None:
     if journal is None:
         return None
-    if Path(journal).resolve() == Path(output).resolve():
+    if os.path.realpath(journal) == os.path.realpath(output):
         raise SetupError(f"{journal} is the journal; write the results to another file")
     return Continuing(journal, key, keep=not overwrite)
 

@@ -10,7 +10,9 @@ from contextlib import suppress
 
 import attrs
 import trio
+import typer
 
+from understudy.cli.exits import EXIT_UNREAD
 from understudy_protocols.errors import SetupError
 
 FLUSH_EVERY = 0.5
@@ -184,12 +186,31 @@ def write_out(text: str) -> None:
     Raises:
       SetupError: that fails.
     """
+    error = _written_out(text)
+    if error is not None:
+        raise SetupError(f"cannot write standard output: {error.strerror}")
+
+
+def print_out(text: str) -> None:
+    """Write *text* to standard output, as far as it is read: not all of it, by ``head``.
+
+    Raises:
+      typer.Exit: whoever read has left.
+      SetupError: it cannot be written.
+    """
+    error = _written_out(text)
+    if isinstance(error, BrokenPipeError):
+        raise typer.Exit(EXIT_UNREAD)
+    if error is not None:
+        raise SetupError(f"cannot write standard output: {error.strerror}")
+
+
+def _written_out(text: str) -> OSError | None:
     with suppress(OSError):  # said below
         sys.stdout.flush()
     # Past the buffer, which would try again at exit what has failed.
     _, error = write_lines(1, [text.encode(sys.stdout.encoding, "replace")])
-    if error is not None:
-        raise SetupError(f"cannot write standard output: {error.strerror}")
+    return error
 
 
 def rescue(lines: list[bytes]) -> str | None:

@@ -110,7 +110,7 @@ def at_work(journal: str | os.PathLike[str]) -> Holder | None:
 
     A process of another machine is taken at its word.
     """
-    place = Path(journal).resolve()
+    place = Path(os.path.realpath(journal))
     holder = holder_of(place.with_name(f"{place.name}.lock"))
     if holder is None or holder.host != socket.gethostname():
         return holder

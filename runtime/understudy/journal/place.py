@@ -6,6 +6,7 @@ reach across machines.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def journal_place(path: Path) -> Path:
     Raises:
       JournalError: it cannot be there.
     """
-    place = path.resolve()
+    place = Path(os.path.realpath(path))  # of links in a circle it says nothing
     if place.is_dir():
         raise JournalError("it is a folder; name a file in it")
     if not place.parent.is_dir():

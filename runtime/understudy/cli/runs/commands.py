@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from understudy.cli.exits import EXIT_FAILED, say
+from understudy.cli.exits import EXIT_FAILED, EXIT_UNREAD, say
 from understudy.cli.plain import json_line
 from understudy.cli.runs.ages import MICROS, age_micros
 from understudy.cli.runs.asking import ask_owner
@@ -27,7 +27,7 @@ from understudy.cli.runs.opened import (
     told_story,
 )
 from understudy.cli.runs.values import printable
-from understudy.cli.writing import open_output, write_lines, write_out
+from understudy.cli.writing import open_output, print_out, write_lines
 from understudy.journal.exporting import export_lines
 from understudy.journal.lock import at_work
 from understudy.journal.pruning import prune as pruned
@@ -101,7 +101,7 @@ def list_runs(
             for count, run in enumerate(runs):
                 if limit is not None and count >= limit:
                     break
-                write_out(json_line(run_facts(run)).decode())
+                print_out(json_line(run_facts(run)).decode())
             return
         # Heavy, and of no use to other programs.
         from understudy.cli.runs.listing import runs_text
@@ -113,7 +113,7 @@ def list_runs(
             lambda run: told_story(reader, run),
             sys.stdout,
         )
-    write_out(text)
+    print_out(text)
 
 
 @runs_commands.command()
@@ -136,12 +136,12 @@ def show(
         found = found_run(reader, run)
         story = told_story(reader, found)
     if as_json:
-        write_out(json_line(story_facts(found, story)).decode())
+        print_out(json_line(story_facts(found, story)).decode())
         return
     # Heavy, and of no use to other programs.
     from understudy.cli.runs.showing import run_text
 
-    write_out(
+    print_out(
         run_text(
             found,
             story,
@@ -246,7 +246,7 @@ def diff(
     found = list(differences(one, stories[0], other, stories[1]))
     same = "the same input, and the same came of it"
     lines = [f"{one.run_id} | {other.run_id}", *(found or [same]), figures(*stories)]
-    write_out("".join(f"{printable(line)}\n" for line in lines))
+    print_out("".join(f"{printable(line)}\n" for line in lines))
     raise typer.Exit(EXIT_FAILED if found else 0)
 
 
@@ -263,7 +263,7 @@ def prune(
     """Delete runs that ended long ago."""
     path = journal_named(journal)
     gone = pruned(path, _now() - age_micros("--older-than", older_than))
-    write_out(
+    print_out(
         f"{gone.runs:,} runs deleted from {path}, with {gone.records:,} records and "
         f"{gone.blobs:,} large values\n"
     )
@@ -278,12 +278,12 @@ def verify(journal: JournalOption = None, as_json: JsonOption = False) -> None:
     path = journal_named(journal)
     found = verified(path)
     if as_json:
-        write_out(json_line(msgspec.to_builtins(found)).decode())
+        print_out(json_line(msgspec.to_builtins(found)).decode())
     else:
         # Heavy, and of no use to other programs.
         from understudy.cli.runs.report import report_text
 
-        write_out(report_text(path, found, sys.stdout))
+        print_out(report_text(path, found, sys.stdout))
     raise typer.Exit(EXIT_FAILED if found.problems else 0)
 
 
@@ -313,16 +313,19 @@ def export(
         count = 0
         for line in export_lines(reader, runs):
             _, error = write_lines(out.fd, [line])
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(EXIT_UNREAD)
             if error is not None:
                 raise SetupError(f"cannot write {out.name}: {error.strerror}")
             count += 1
-    say(f"{count:,} runs written to {out.name}")
+    written = "1 run" if count == 1 else f"{count:,} runs"
+    say(f"{written} written to {out.name}")
 
 
 @runs_commands.command("new-key")
 def key() -> None:
     """Make a key for what is sensitive in a journal, to put into the environment."""
-    write_out(f"{new_key()}\n")
+    print_out(f"{new_key()}\n")
 
 
 def _chosen(
