@@ -22,6 +22,7 @@ import importlib.machinery
 import importlib.util
 import math
 import os
+import re
 import resource
 import signal
 import sys
@@ -62,7 +63,11 @@ KEPT = ("TypeVar", "assert_never", "cast", "isinstance", "len")
 """Calls whose arguments stay: for the type checker, or sure to break."""
 
 ENUM = cst.parse_expression("enum.Enum")
+TYPE = m.SimpleStatementLine([m.Assign(value=m.Call(m.Name("TypeVar")))])
 SLOTS = m.SimpleStatementLine([m.Assign([m.AssignTarget(m.Name("__slots__"))])])
+
+SQL = re.compile(r"\W*(PRAGMA|SELECT|INSERT|UPDATE|DELETE|BEGIN|COMMIT|FROM|WHERE) ")
+"""How a statement or a part of one begins; in which case makes no difference."""
 
 STORES = (cst.Assign, cst.AnnAssign)
 
@@ -124,7 +129,7 @@ def _changeable(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     elif isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
         children = [] if node.func.value in KEPT else children
     for child in children:
-        if not isinstance(child, DECLARES) and not m.matches(child, SLOTS):
+        if not isinstance(child, DECLARES) and not m.matches(child, TYPE | SLOTS):
             yield from _changeable(child)
 
 
@@ -137,7 +142,7 @@ def _changes(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         return
     for kind, operator in mutation_operators:
         if isinstance(node, kind) and not _sets_truth(node):
-            yield from operator(node)
+            yield from (it for it in operator(node) if not _same_sql(node, it))
     if isinstance(node, cst.If | cst.CompIf):
         yield node.with_changes(test=cst.Name("True"))
         yield node.with_changes(test=cst.Name("False"))
@@ -152,6 +157,14 @@ def _sets_truth(node: cst.CSTNode) -> bool:
     """Whether *node* stores True or False; None instead would make no difference."""
     value = getattr(node, "value", None) if isinstance(node, STORES) else None
     return isinstance(value, cst.Name) and value.value in ("True", "False")
+
+
+def _same_sql(node: cst.CSTNode, changed: cst.CSTNode) -> bool:
+    match node, changed:
+        case cst.SimpleString(value=one), cst.SimpleString(value=other):
+            return SQL.match(one) is not None and one.lower() == other.lower()
+        case _:
+            return False
 
 
 def _is_removable(statement: cst.BaseSmallStatement) -> bool:

@@ -323,7 +323,7 @@ class Ref(Address, Generic[M_contra, R_co]):
             self._occupant.displace("stuck", cause)
         return self.close(reason, cause)
 
-    def put_back(self, envelope: Envelope, reason: str) -> None:
+    def put_back(self, envelope: Envelope, reason: str = "stopped") -> None:
         """Put *envelope* ahead of all messages; a dead letter if we are closed."""
         if self.closed:
             self.bury(envelope, reason)

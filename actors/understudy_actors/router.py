@@ -109,11 +109,12 @@ class Routees(Generic[M, R]):
         Nothing happens if there is none of that name.
         """
         routee = self._routees.pop(name, None)
-        if routee is not None:
-            if routee.ref.heir == self._inherit:
-                routee.ref.heir = None
-            if self._router is not None:
-                self._router.unwatch(routee.ref)
+        if routee is None or any(one.ref is routee.ref for one in self):
+            return  # it has another name among them
+        if routee.ref.heir == self._inherit:
+            routee.ref.heir = None
+        if self._router is not None:
+            self._router.unwatch(routee.ref)
 
     def serve(self, router: Ref[M, R]) -> None:
         """Let *router* hear of the ends of all; what a life of it begins with."""
@@ -139,7 +140,7 @@ class Routees(Generic[M, R]):
             return left
         for envelope in reversed(left):
             if type(envelope.message) not in NOTICES:
-                router.put_back(envelope, "stopped")
+                router.put_back(envelope)
         return [one for one in left if type(one.message) in NOTICES]
 
 

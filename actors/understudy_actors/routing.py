@@ -92,16 +92,17 @@ class ConsistentHash(Generic[M]):
     def choose(self, message: M, among: Sequence[C], /) -> Sequence[C]:
         """Return the one that the message's key belongs to."""
         # Not hash(): it differs between processes.
-        key = hashlib.blake2b(
-            self._key(message).encode("utf-8", "surrogatepass")
-        ).digest()
+        key = hashlib.blake2b(_encoded(self._key(message))).digest()
         return (max(among, key=lambda one: _weight(key, one.name)),)
 
 
 def _weight(key: bytes, name: str) -> bytes:
-    return hashlib.blake2b(
-        name.encode("utf-8", "surrogatepass"), key=key, digest_size=8
-    ).digest()
+    return hashlib.blake2b(_encoded(name), key=key, digest_size=8).digest()
+
+
+def _encoded(text: str) -> bytes:
+    # Half of a surrogate pair, as texts from outside may have, is a key as well.
+    return text.encode(errors="surrogatepass")
 
 
 class Broadcast:

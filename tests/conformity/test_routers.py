@@ -17,6 +17,7 @@ from understudy_actors.actor import actor_child
 from understudy_actors.behaviour import Actor, Behaviour, Conduct
 from understudy_actors.dead_letters import DeadLetter, DeadLetters
 from understudy_actors.mailbox import Overflow
+from understudy_actors.names import Name
 from understudy_actors.ref import Ref
 from understudy_actors.router import (
     TOLERANT,
@@ -38,7 +39,7 @@ from understudy_actors.system import ActorSystem
 from understudy_protocols.errors import ActorStoppedError, ConfigError
 from understudy_protocols.restart_policy import Backoff
 from understudy_protocols.supervision import Restart
-from understudy_protocols.supervision_records import ChildState
+from understudy_protocols.supervision_records import ChildState, SupervisionEvent
 
 AnyRef = Ref[object, object]
 Log = list[tuple[str, object]]
@@ -96,7 +97,10 @@ class Stage:
             for ref in self.workers.values()
         ]
         child = router_child(self.router, self.routees, strategy, conduct=conduct)
-        self.system = ActorSystem(supervising(*children, child, intensity=1000))
+        self.events: list[SupervisionEvent] = []
+        self.system = ActorSystem(
+            supervising(*children, child, intensity=1000), on_event=self.events.append
+        )
 
     async def tell(self, *messages: object) -> None:
         for message in messages:
@@ -203,9 +207,6 @@ def test_s141_tiers_that_do_not_rise_are_refused(tiers: dict[str, float]) -> Non
         ByComplexity[str](len, **tiers)
 
 
-# Consistent hashing, as a pure decision
-
-
 @attrs.frozen
 class Stub:
     """A candidate that is only a name."""
@@ -213,6 +214,14 @@ class Stub:
     name: str
     load: int = 0
     running: bool = True
+
+
+def test_s141_what_is_too_hard_for_all_tiers_goes_to_none() -> None:
+    tiers = ByComplexity[str](len, simple=3, hard=9)
+    assert tiers.choose("x" * 9, [Stub("simple"), Stub("hard")]) == ()
+
+
+# Consistent hashing, as a pure decision
 
 
 def owners(names: Sequence[str], keys: int) -> list[str]:
@@ -246,6 +255,13 @@ def test_s143_one_that_joins_takes_over_its_share_and_hardly_more(size: int) -> 
 
 def test_s143_a_key_belongs_to_the_same_routee_in_every_process() -> None:
     assert owners(["a", "b", "c"], 10) == list("acbbbcbabc")
+
+
+def test_s143_any_text_is_a_key_and_a_name() -> None:
+    among = [Stub("a"), Stub("b"), Stub("\ud83d")]
+    strategy = ConsistentHash[str](lambda key: key)
+    chosen = {strategy.choose(f"\ude00{n}", among)[0].name for n in range(20)}
+    assert chosen == {"a", "b", "\ud83d"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -331,8 +347,20 @@ def test_s142_when_all_have_ended_the_router_ends(
             assert system.root.children()[2].state is ChildState.STOPPED
             await stage.router.tell("too late")
         assert [letter.reason for letter in stage.letters] == ["stopped"]
+        causes = [one.cause for one in stage.events if one.path == "root/router"]
+        assert "no routee is left" in map(str, causes)
 
     run(main, seed)
+
+
+def test_s142_a_router_without_routees_stays_until_one_has_ended() -> None:
+    async def main() -> None:
+        stage = Stage(RoundRobin(), conduct=Conduct(receive_timeout=1.0))
+        async with stage.system:
+            await trio.sleep(5)
+            assert not stage.router.closed
+
+    run(main, 0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -472,6 +500,20 @@ def test_s112_a_full_routee_holds_the_router_back_and_nothing_is_lost(
         assert stage.letters == []
 
     run(main, seed)
+
+
+def test_s145_a_router_is_named_and_restarted_as_any_actor() -> None:
+    async def main() -> None:
+        router = Ref[object, object]("root/router")
+        name = Name[object, object]("the-router")
+        routees = Routees[object, object]()
+        spec = router_child(router, routees, Fragile(), name=name, backoff=SLOW)
+        assert spec.restart is Restart.TRANSIENT
+        assert spec.backoff is SLOW
+        async with ActorSystem(supervising(spec)) as system:
+            assert system.names.find(name) is router
+
+    run(main, 0)
 
 
 def test_s141_a_routee_is_what_a_strategy_may_look_at() -> None:
