@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import cast
 
 import msgspec
 import pytest
@@ -23,7 +24,9 @@ from understudy import (
     child,
     each,
     named_function,
+    parallel,
     pause,
+    quorum,
     repeat,
     sequence,
     step,
@@ -283,6 +286,25 @@ def test_a_step_that_must_not_be_repeated_is_on_record_before_it_begins() -> Non
     stored = image.find(RUN)
     assert stored is not None
     assert stored.status is RunStatus.HELD
+
+
+def test_a_step_that_was_called_off_holds_no_run_that_goes_on_without_it() -> None:
+    async def body(context: Context[object]) -> object:
+        notes.append("pays")
+        await trio.sleep(5)
+        return "paid"
+
+    notes: list[str] = []
+    pays: Flow = step(name="pays", output=str, replay_safe=False)(body)
+    either = cast("Flow", parallel(pays, noting("a", notes), join=quorum(1)))
+    workflow = sequence(either, noting("b", notes, takes=3.0))
+    store = Filmed()
+    live(workflow, store, ends(workflow))
+    with pytest.raises(RunHeldError, match="pays had begun"):
+        live(workflow, image_at(store, 0.5), ends(workflow))
+    notes.clear()
+    assert live(workflow, image_at(store, 2.0), ends(workflow)).value == "b"
+    assert [note[0] for note in notes] == ["b"]
 
 
 def test_a_run_that_processes_die_of_is_held_in_the_end() -> None:

@@ -108,16 +108,8 @@ class Recovery:
             # Its clock stood still while nobody executed it, in line as well.
             run.deadline += flow.now() - run.created - _last(records)
         replay = self.follow(run, hosted, records, held)
-        if held is not None and held.reason == "unknown_outcome":
-            replay.begun.clear()
-        for (path, _), number in replay.begun.items():
-            raise RunHeldError(
-                run.id,
-                "unknown_outcome",
-                f"attempt {number} of {path} had begun when its process ended; the "
-                "step may or may not have had its effect, and is declared not to be "
-                "repeated",
-            )
+        if held is None or held.reason != "unknown_outcome":
+            _see_that_nothing_is_in_doubt(run, replay)
         run.replay = None
         if journal.shape != self._shapes.now[hosted.name]:
             journal.reshaped(self._shapes.now[hosted.name])
@@ -201,6 +193,16 @@ def _see_that_it_is_over(run: Run, replay: Replay) -> None:
     ended = replay.ended
     if ended and ended.status == RunStatus.COMPLETED.value and not run.ended:
         raise DivergedError("the run has completed, and would now have more to do")
+
+
+def _see_that_nothing_is_in_doubt(run: Run, replay: Replay) -> None:
+    for path, number in replay.in_doubt():
+        raise RunHeldError(
+            run.id,
+            "unknown_outcome",
+            f"attempt {number} of {path} had begun when its process ended; the step "
+            "may or may not have had its effect, and is declared not to be repeated",
+        )
 
 
 def _budget(accepted: Accepted) -> Budget | None:

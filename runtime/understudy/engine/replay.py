@@ -9,7 +9,7 @@ answer is what was under way, and goes on for real.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
 from understudy.engine.places import Place, StepEntry, used_by
@@ -77,7 +77,6 @@ class Replay:
 
     Attributes:
       ended: how the run ended; None if it has not.
-      begun: where an attempt began that must not be repeated, and did not end.
       open: attempts that did not end and what they can have used, by place.
       used: what the failed attempts used of steps that have not ended, by place.
     """
@@ -93,9 +92,9 @@ class Replay:
     ) -> None:
         self._on_called = on_called
         self.ended: Ended | None = None
-        self.begun: dict[tuple[str, str], int] = {}
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
         self.used: dict[tuple[str, str], Usage] = {}
+        self._begun: dict[tuple[str, str], int] = {}
         self._held_for = ""
         self._records = records
         self._path_of = path_of
@@ -124,7 +123,7 @@ class Replay:
                     pass
                 case Released():
                     if self._held_for == "unknown_outcome":
-                        self.begun.clear()
+                        self._begun.clear()
                 case Ended():
                     self.ended = record
                 case _:
@@ -137,6 +136,16 @@ class Replay:
             for (path, _), arrival in self._arrived.items()
             if not arrival.strand.ended
         ]
+
+    def in_doubt(self) -> Iterator[tuple[str, int]]:
+        """Yield where an attempt began that must not be repeated, and its number.
+
+        One that ended is not among them, nor one that was called off: nobody waits
+        for what came of it.
+        """
+        for key, number in self._begun.items():
+            if not self._arrived[key].strand.ended:
+                yield key[0], number
 
     def go_on(self) -> None:
         """Let everything go on that was under way."""
@@ -156,7 +165,7 @@ class Replay:
             )
         match record:
             case Begun():
-                self.begun[key] = record.number
+                self._begun[key] = record.number
                 return
             case Reserved():
                 worst = cast("Usage", self.value(record.worst))
@@ -166,7 +175,7 @@ class Replay:
                 self._on_called(path, record.position, self._outcome(record))
                 return
             case _:
-                for kept in (self.begun, self.open, self.used):
+                for kept in (self._begun, self.open, self.used):
                     kept.pop(key, None)
                 if isinstance(record, Retrying):
                     self.used[key] = used_by(self.attempts(record.attempts))
