@@ -15,7 +15,6 @@ from journal_probe import PYTHON, accepts, adds, by_hand, keeps, opened, some_ru
 
 from understudy.journal import opening
 from understudy.journal.connection import transaction
-from understudy.journal.opening import prepare
 from understudy.journal.pruning import prune
 from understudy.journal.reader import SqliteReader
 from understudy.journal.schema import STEPS, check_schema, migrate
@@ -112,13 +111,6 @@ def test_where_no_journal_can_be_is_said(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(JournalError, match="nothing has been written into it yet"):
         SqliteReader(path)
-
-
-def test_a_file_system_without_shared_memory_is_refused() -> None:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        with pytest.raises(JournalError, match="cannot share memory between processes"):
-            prepare(connection)
-        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
 
 
 def test_a_very_large_file_is_not_looked_through_each_time(

@@ -124,8 +124,9 @@ def at_work(journal: str | os.PathLike[str]) -> Holder | None:
 
 
 def _say(file: int, holder: Holder) -> None:
-    os.ftruncate(file, 0)
-    os.pwrite(file, msgspec.json.encode(holder), 0)
+    words = msgspec.json.encode(holder)
+    os.pwrite(file, words, 0)
+    os.ftruncate(file, len(words))
 
 
 _taken: Final[WeakSet[OwnerLock]] = WeakSet()

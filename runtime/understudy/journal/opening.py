@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +61,7 @@ def check_log(place: Path) -> None:
       JournalCorruptError: it has.
     """
     log = place.with_name(f"{place.name}-wal")
-    if _size(place) == 0 and _size(log) > 0:
+    if not _size(place) and _size(log):
         # SQLite would take it for a new one, and remove the log.
         raise JournalCorruptError(f"it is empty, and what belongs to it is in {log}")
     if read_log(log).broken:
@@ -76,11 +77,8 @@ def _size(path: Path) -> int:
 
 def check_tables(connection: Connection) -> None:
     """See that the file is a journal of this release; see `check_schema`."""
-    empty = sqlite3.connect(":memory:", isolation_level=None)
-    try:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
         check_schema(connection, empty)
-    finally:
-        empty.close()
 
 
 def check_pages(connection: Connection) -> None:

@@ -1,0 +1,116 @@
+"""Taking a file over: what is made of it, and what is left of it when it is refused."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from journal_probe import by_hand, copied, opened, some_runs
+
+from understudy.journal import connection as connections
+from understudy.journal import opening
+from understudy.journal.opening import check_log, check_pages, prepare, take_over
+from understudy.journal.wal import Log
+from understudy_protocols.errors import JournalCorruptError, JournalError
+
+
+def test_a_new_journal_has_pages_of_the_size_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "PAGE_BYTES", 8192)
+    with closing(take_over(tmp_path / "runs.db")) as connection:
+        assert connection.execute("PRAGMA page_size").fetchall() == [(8192,)]
+
+
+def test_what_a_crash_left_in_the_log_is_in_the_file_when_it_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    path, copy = tmp_path / "runs.db", tmp_path / "copy.db"
+    log = copy.with_name("copy.db-wal")
+    with opened(path) as store:
+        some_runs(store, 2)
+        copied(path, copy)
+    # As after a crash in the midst of a write.
+    log.write_bytes(log.read_bytes()[:-1])
+    with closing(take_over(copy)) as connection:
+        assert log.stat().st_size == 0
+        assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(2,)]
+
+
+def test_what_is_wrong_with_a_log_is_told_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, log = tmp_path / "runs.db", tmp_path / "runs.db-wal"
+    check_log(path)
+    log.write_bytes(b"x")
+    with pytest.raises(JournalCorruptError) as caught:
+        check_log(path)
+    assert str(caught.value) == f"it is empty, and what belongs to it is in {log}"
+    path.write_bytes(b"x")
+    check_log(path)
+
+    def read_log(_: Path) -> Log:
+        return Log(1, 2, broken=True)
+
+    monkeypatch.setattr(opening, "read_log", read_log)
+    with pytest.raises(JournalCorruptError) as caught:
+        check_log(path)
+    assert str(caught.value) == (
+        f"what was written last is damaged in {log}; keep copies of both files, and "
+        "restore them from a backup"
+    )
+
+
+def test_a_journal_that_somebody_reads_just_now_is_taken_over_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_CARE", ("PRAGMA busy_timeout = 10",))
+    path, copy = tmp_path / "runs.db", tmp_path / "copy.db"
+    with opened(path) as store:
+        some_runs(store, 2)
+        copied(path, copy)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM runs").fetchall()
+        with closing(take_over(copy)) as connection:
+            assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(2,)]
+
+
+def test_a_file_that_is_refused_is_let_go_of(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    by_hand(path, "CREATE TABLE t (x)")
+    before = os.listdir("/dev/fd")
+    with pytest.raises(JournalCorruptError, match="something else") as caught:
+        take_over(path)
+    # The error holds all that was under way.
+    assert caught.value.__traceback__ is not None
+    assert os.listdir("/dev/fd") == before
+
+
+def test_where_no_memory_can_be_shared_another_disk_is_asked_for() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with pytest.raises(JournalError) as caught:
+            prepare(connection)
+        assert str(caught.value) == (
+            "its file system cannot share memory between processes, as SQLite's "
+            "write-ahead log needs; put it on another disk"
+        )
+        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
+
+
+def test_pages_that_do_not_fit_together_are_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        some_runs(store, 2)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        check_pages(connection)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("DELETE FROM sqlite_master WHERE name = 'unfinished'")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(JournalCorruptError) as caught:
+            check_pages(connection)
+        assert "it is damaged (" in str(caught.value)
+        assert str(caught.value).endswith("keep a copy, and restore it from a backup")
