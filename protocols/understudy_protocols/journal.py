@@ -1,9 +1,9 @@
 """The port of the journal: what a runtime needs of whatever keeps its records.
 
 A store is blocking and knows nothing of trio: its `write` is called from a
-thread of its own (or in place, if it wants that), all else from wherever it does not
-matter.  Rows are what a store
-calls runs by: whole numbers, which the one who executes them gives out in order.
+thread of its own and its `requests` from another one (or in place, if it wants that),
+all else from wherever it does not matter.  Rows are what a store calls runs by: whole
+numbers, which the one who executes them gives out in order.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Store(Protocol):
 
     @property
     def in_place(self) -> bool:
-        """Whether the trio thread itself writes, and nothing else happens meanwhile."""
+        """Whether the trio thread itself does all, and nothing else happens meanwhile."""
         ...
 
     def open(self) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
+
+import trio
 
 from understudy.budgets import RunBudget
 from understudy.engine.durable_runs import DurableRuns
@@ -20,7 +23,7 @@ from understudy.journal.writer_thread import WriterThread
 from understudy.workflows.declared_types import classes_in, declared_types
 from understudy.workflows.plan import Plan
 from understudy_protocols.errors import ConfigError, JournalError
-from understudy_protocols.journal import Batch, Store
+from understudy_protocols.journal import Batch, Request, Store
 from understudy_protocols.sensitive import sensitive_fields
 from understudy_protocols.supervision import ChildSpec
 
@@ -70,8 +73,9 @@ class Keeping:
     def requests(self, serving: Serving) -> tuple[ChildSpec, ...]:
         """Return the actor that does what other processes ask of *serving*."""
         recorder = self.runs.recorder
+        read = _reading(self.runs.store)
         requests = Requests(
-            self.runs.store, serving, lambda: recorder.batch, recorder.wake, self._keys
+            read, serving, lambda: recorder.batch, recorder.wake, self._keys
         )
         return (ChildSpec("requests", requests.run),)
 
@@ -142,6 +146,24 @@ def _store(journal: Store | str | Path) -> Store:
     from understudy.journal.sqlite import SqliteStore
 
     return SqliteStore(journal)
+
+
+def _reading(store: Store) -> Callable[[], Awaitable[Iterable[Request]]]:
+    """Return what reads the requests, and holds nobody up while the file is slow."""
+    if not store.in_place:
+        # One of its own: those of steps may be busy, and one that is stuck is enough.
+        alone = trio.CapacityLimiter(1)
+        return partial(
+            trio.to_thread.run_sync,
+            store.requests,
+            abandon_on_cancel=True,
+            limiter=alone,
+        )
+
+    async def read() -> Iterable[Request]:
+        return store.requests()
+
+    return read
 
 
 def _in_place(store: Store) -> Callable[[Batch], Awaitable[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, cast
 
 import msgspec
@@ -12,7 +12,7 @@ import trio
 from understudy.journal.sealing import Keys
 from understudy_protocols.errors import JournalError, UnderstudyError
 from understudy_protocols.frozen import freeze
-from understudy_protocols.journal import Batch, Request, Store
+from understudy_protocols.journal import Batch, Request
 from understudy_protocols.supervision import Life
 
 _LOG = logging.getLogger("understudy.journal")
@@ -72,6 +72,7 @@ class Requests:
     That one was dealt with is written together with what it led to.
 
     Args:
+      read: returns those that wait.
       batch: gives what is written next.
       wake: sees that it is written soon.
       keys: open what is encrypted.
@@ -79,13 +80,13 @@ class Requests:
 
     def __init__(
         self,
-        store: Store,
+        read: Callable[[], Awaitable[Iterable[Request]]],
         serving: Serving,
         batch: Callable[[], Batch],
         wake: Callable[[], None],
         keys: Keys,
     ) -> None:
-        self._store = store
+        self._read = read
         self._serving = serving
         self._batch = batch
         self._wake = wake
@@ -94,25 +95,28 @@ class Requests:
         self._trouble = ""
 
     async def run(self, life: Life) -> None:
-        """Look for requests until asked to stop."""
-        life.ready()
-        while True:
-            # Not at once: what was left by others goes on first.
-            with trio.move_on_after(LOOKS):
-                await life.wait_stop()
-            if life.stopping:
-                return
-            try:
-                self.look()
-            except JournalError as error:
-                # Runs do not end because nothing can be asked about them.
-                if str(error) != self._trouble:
-                    _LOG.error("requests cannot be read: %s", error)
-                self._trouble = str(error)
+        """Look for requests until asked to stop.
 
-    def look(self) -> None:
+        Cancellation: what was not dealt with is looked at when it begins anew.
+        """
+        life.ready()
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
+            while True:
+                # Not at once: what was left by others goes on first.
+                await trio.sleep(LOOKS)
+                await self._look()
+
+    async def _look(self) -> None:
         """Do what is asked now."""
-        waiting = self._store.requests()
+        try:
+            waiting = tuple(await self._read())
+        except JournalError as error:
+            # Runs do not end because nothing can be asked about them.
+            if str(error) != self._trouble:
+                _LOG.error("requests cannot be read: %s", error)
+            self._trouble = str(error)
+            return
         self._dealt_with &= {request.id for request in waiting}
         for request in waiting:
             if request.id not in self._dealt_with:
