@@ -27,6 +27,9 @@ class FailureMode(Enum):
     TIMEOUT = "timeout"
     UNEXPECTED = "unexpected"
 
+    # The identity of a member, which is all there is to it; that of Enum is a call.
+    __hash__ = object.__hash__
+
 
 class Cause(Enum):
     """What exactly went wrong; each cause belongs to one mode."""
@@ -77,6 +80,8 @@ class Cause(Enum):
     """The actor that would do it was given up by its supervisor."""
     SETUP = "setup"
     """The program is wrong."""
+
+    __hash__ = object.__hash__
 
     @property
     def mode(self) -> FailureMode:
@@ -256,17 +261,22 @@ def failure_of(error: BaseException, where: str = "") -> Failure:
 
     A group of one, as every nursery makes it, is recorded as that one.
     """
-    leaves = list(_leaves(error))
-    if len(leaves) == 1:
-        (error,) = leaves
-    waits = [leaf.retry_after for leaf in leaves if isinstance(leaf, StepError)]
+    causes: tuple[Failure, ...] = ()
+    wait = error.retry_after if isinstance(error, StepError) else None
+    if _inside(error):
+        leaves = list(_leaves(error))
+        if len(leaves) == 1:
+            return failure_of(leaves[0], where)
+        causes = tuple(map(failure_of, leaves))
+        waits = [cause.retry_after for cause in causes]
+        wait = max((one for one in waits if one is not None), default=None)
     return Failure(
-        cause=classify(error),
-        message=safe_text(error) or f"{type(error).__name__} without a message",
-        where=where,
-        error_type=type(error).__qualname__,
-        retry_after=max((wait for wait in waits if wait is not None), default=None),
-        causes=tuple(failure_of(leaf) for leaf in leaves) if leaves[1:] else (),
+        classify(error),
+        safe_text(error) or f"{type(error).__name__} without a message",
+        where,
+        type(error).__qualname__,
+        wait,
+        causes,
     )
 
 

@@ -169,11 +169,12 @@ def decide(
         return GiveUp(f"{cause.value} is not in retry_on")
     if not replay_safe:
         return GiveUp("it may have been done, and is not safe to repeat")
-    most = _rule(config, cause).max_attempts or config.max_attempts
+    rule = _rule(config, cause)
+    most = rule.max_attempts or config.max_attempts
     if attempt >= most:
         tried = "the only attempt" if most == 1 else f"all {most} attempts"
         return GiveUp(f"{tried} failed")
-    return Retry(delay_after(config, attempt, failure, random01))
+    return Retry(_delay(config, rule, attempt, failure, random01))
 
 
 def delay_after(
@@ -188,11 +189,20 @@ def delay_after(
       attempt: the number of the attempt that failed, from 1.
       random01: chance, drawn by the caller; 0 to below 1.
     """
+    return _delay(config, _rule(config, failure.cause), attempt, failure, random01)
+
+
+def _delay(
+    config: RetryConfig,
+    rule: RetryRule,
+    attempt: int,
+    failure: Failure,
+    random01: float,
+) -> float:
     delay = failure.retry_after
     if delay is None:
-        limited = failure.mode is FailureMode.RATE_LIMIT
-        exponent = attempt - 1 + (2 if limited else 0)
-        rule = _rule(config, failure.cause)
+        limited = failure.cause.mode is FailureMode.RATE_LIMIT
+        exponent = attempt + 1 if limited else attempt - 1
         base = _either(rule.backoff_base, config.backoff_base)
         delay = _power(base, exponent, _either(rule.max_backoff, config.max_backoff))
     return max(0.0, delay) * (1 + config.jitter * random01)
