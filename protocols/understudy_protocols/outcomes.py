@@ -27,6 +27,9 @@ class RunStatus(Enum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
+    # The identity of a member, which is all there is to it; that of Enum is a call.
+    __hash__ = object.__hash__
+
     @property
     def terminal(self) -> bool:
         """Whether the run has ended; every run does so in exactly one such status."""
