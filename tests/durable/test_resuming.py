@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 from images import RUN, Filmed, records_of, utcnow
-from journal_lives import Flow, Result, ends, image_at, live, noting
+from journal_lives import Body, Flow, Result, ends, image_at, live, noting
 
 from understudy import (
     Attempt,
@@ -184,6 +184,74 @@ def test_a_deadline_stands_still_while_no_process_has_the_run() -> None:
     assert result.status is RunStatus.EXPIRED
     # Four seconds are on record: one is left.
     assert result.duration == pytest.approx(5.0)
+
+
+def _answered(workflow: Flow, pause: str, deadline: float) -> Body[Result]:
+    async def body(runtime: Runtime[object]) -> Result:
+        handle = await runtime.submit(workflow, "input", run_id=RUN, deadline=deadline)
+        if await handle.wait(RunStatus.PAUSED) is RunStatus.PAUSED:
+            await trio.sleep(100)
+            runtime.answer(RUN, pause, "yes")
+        return await handle.result()
+
+    return body
+
+
+ASK: Flow = pause("ask", output=str)
+WORK = noting("work", [], takes=3.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "active"),
+    [
+        (ASK, 0.0),
+        # One branch works for a while, in which the other one waits.
+        (parallel(ASK, WORK, name="both"), 3.0),
+        (parallel(ASK, sequence(WORK, WORK.named("more")), name="both"), 6.0),
+        # One that waits is called off, and holds the clock no more.
+        (parallel(ASK, ASK.named("other"), join=quorum(1), name="both"), 0.0),
+    ],
+)
+def test_a_deadline_counts_no_pause_of_an_earlier_life(
+    first: Flow, active: float
+) -> None:
+    """After a crash at any moment as much time is left as there was."""
+    rest = [noting(name, [], takes=2.0) for name in "bc"]
+    workflow: Flow = sequence(first, *rest)
+    for deadline, status in [
+        (active + 4.1, RunStatus.COMPLETED),
+        (active + 3.9, RunStatus.EXPIRED),
+    ]:
+        body, store = _answered(workflow, "ask", deadline), Filmed()
+        assert live(workflow, store, body).status is status
+        for at, image in store.images:
+            assert live(workflow, image.copy(), body, start=at).status is status
+
+
+def test_a_deadline_does_not_count_the_time_in_line_of_an_earlier_life() -> None:
+
+    async def body(context: Context[float]) -> float:
+        await trio.sleep(context.input)
+        return trio.current_time()
+
+    sleeps = cast("Flow", step(body))
+    workflow = sequence(*[sleeps.named(name) for name in "abc"])
+
+    async def begin(runtime: Runtime[object]) -> None:
+        await runtime.submit(workflow, 20.0, run_id="first")
+        await runtime.run(workflow, 1.0, run_id=RUN, deadline=4.0)
+
+    async def go_on(runtime: Runtime[object]) -> Result:
+        return await runtime.get(RUN).result()
+
+    first, second = Filmed(), Filmed()
+    live(workflow, first, begin)
+    second.__dict__.update(image_at(first, 1.5).__dict__)
+    assert live(workflow, second, go_on, max_runs=1).status is RunStatus.COMPLETED
+    # There it began after 60 s in line, and had done one more step.
+    result = live(workflow, image_at(second, 61.5), go_on)
+    assert result.status is RunStatus.COMPLETED
+    assert result.duration == pytest.approx(3.0)
 
 
 def test_a_run_that_expires_on_the_calendar_has_expired_when_it_is_found_late() -> None:

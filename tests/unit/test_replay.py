@@ -68,12 +68,14 @@ class Scene:
 
     def __init__(self, *records: Record, at: Sequence[tuple[str, str]] = ()) -> None:
         self.called: list[tuple[str, str, FunctionOutcome]] = []
+        self.all_paused = False
         self.replay = Replay(
             records,
             PATHS.__getitem__,
             CREATED,
             {b"digest": b"\xa5large"}.__getitem__,
             Keys(),
+            lambda: self.all_paused,
             self._on_called,
         )
         self.standing = [self.arrive(path, position) for path, position in at]
@@ -242,6 +244,20 @@ def test_failed_attempts_count_as_used_until_their_step_ends() -> None:
     scene = Scene(*retries, Skipped(0, "", 4), at=[("a", ""), ("b", "")])
     scene.replay.follow_all()
     assert scene.replay.spent == Usage(calls=8)
+
+
+def test_time_in_which_all_waited_is_added_up() -> None:
+    class Pausing(Standing):
+        def take(self, record: Placed, replay: Replay) -> bool:
+            scene.all_paused = isinstance(record, Paused)
+            return False
+
+    times = [(Paused, 2), (Paused, 5), (Skipped, 9), (Skipped, 20), (Paused, 30)]
+    records = [kind(0, "", at * 1_000_000) for kind, at in times]
+    scene = Scene(*records, Skipped(0, "", 31_500_000), Reshaped(1))
+    scene.replay.arrive("a", Pausing(Strand()))
+    scene.replay.follow_all()
+    assert scene.replay.paused == 3 + 4 + 1.5
 
 
 # --- what stands in records -------------------------------------------------------------

@@ -269,6 +269,8 @@ class Flow:
 
     def stop_clock(self, run: Run) -> None:
         """Let no active time pass while the whole run waits for somebody."""
+        if run.status is RunStatus.PAUSED or run.replay is not None:
+            return  # the second reckons by the times of its records
         # A run may wait before its deadline was armed, at its very first node.
         if run.deadline != math.inf:
             run.remaining = run.deadline - self.now()

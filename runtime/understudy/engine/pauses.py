@@ -88,14 +88,13 @@ class OpenPause:
 
         Args:
           timeout: for so long; seconds, None for ever.
-          known: it is on record already.
+          known: it stands here already, and that is on record.
         """
         run, flow = self.strand.run, self.op.flow
-        self.strand.waiting = self
-        run.pauses[self.key] = self
-        run.paused += 1
-        if run.journal is not None and not known:
-            run.journal.paused(self.strand, self.op.path, timeout)
+        if not known:
+            self.wait()
+            if run.journal is not None:
+                run.journal.paused(self.strand, self.op.path, timeout)
         if timeout is not None:
             at = flow.now() + max(0.0, timeout)
             self.timer = flow.watchdog.call_at(at, self._timed_out)
@@ -103,6 +102,18 @@ class OpenPause:
             flow.stop_clock(run)
         if flow.observers:
             flow.tell("paused", self.strand, path=self.op.path, detail=self.key)
+
+    def wait(self) -> None:
+        """Let the strand stand here."""
+        run = self.strand.run
+        self.strand.waiting = self
+        run.pauses[self.key] = self
+        run.paused += 1
+
+    def leave(self) -> None:
+        """Let the strand stand here no more."""
+        self.strand.waiting = None
+        self.cancel()
 
     def answer(self, value: object) -> None:
         """Go on with *value*, which is frozen and of the right type.
@@ -139,8 +150,7 @@ class OpenPause:
 
     def _close(self) -> None:
         run: Run = self.strand.run
-        self.strand.waiting = None
-        self.cancel()
+        self.leave()
         if run.status is RunStatus.PAUSED:
             self.op.flow.start_clock(run)
 
@@ -170,10 +180,13 @@ class PauseArrival:
         match record:
             case Paused():
                 self._known, self._until = True, record.until
+                pause.wait()
                 return False
             case Answered():
+                pause.leave()
                 pause.go_on(replay.value(record.value))
             case Failed():
+                pause.leave()
                 pause.op.flow.fail(self.strand, replay.failure(record.failure))
             case _:
                 raise misfit(pause.op.path, record)

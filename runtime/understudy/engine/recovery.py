@@ -104,10 +104,12 @@ class Recovery:
         """
         flow, journal = self._flow, run.journal
         assert journal is not None, "its cell was made with one"
-        if run.deadline != math.inf:
-            # Its clock stood still while nobody executed it, in line as well.
-            run.deadline += flow.now() - run.created - _last(records)
+        # Its clock stood still while nobody executed it, in line as well.
+        created = flow.now() - _last(records)
+        run.deadline += created - run.created
+        run.created = journal.created = created
         replay = self.follow(run, hosted, records, held)
+        run.deadline += replay.paused
         if held is None or held.reason != "unknown_outcome":
             _see_that_nothing_is_in_doubt(run, replay)
         run.replay = None
@@ -143,6 +145,7 @@ class Recovery:
             run.journal.created,
             self._store.blob,
             self._book.keys,
+            lambda: 0 < run.paused == run.leaves,
             run.remember,
         )
         run.replay = replay

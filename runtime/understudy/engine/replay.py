@@ -72,6 +72,7 @@ class Replay:
         the runtime's clock.
       fetch: gives the content of a large value by its digest.
       keys: open what is encrypted.
+      all_paused: whether all of the run waits for somebody, as far as it is followed.
       on_called: takes what came of a function that must not run twice, with the
         path of its step and the position of its strand.
 
@@ -79,6 +80,7 @@ class Replay:
       ended: how the run ended; None if it has not.
       open: attempts that did not end and what they can have used, by place.
       used: what the failed attempts used of steps that have not ended, by place.
+      paused: for how long, in all, the whole run waited for somebody; seconds.
     """
 
     def __init__(
@@ -88,12 +90,16 @@ class Replay:
         created: float,
         fetch: Callable[[bytes], bytes],
         keys: Keys,
+        all_paused: Callable[[], bool],
         on_called: Callable[[str, str, FunctionOutcome], None],
     ) -> None:
+        self._all_paused = all_paused
         self._on_called = on_called
         self.ended: Ended | None = None
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
         self.used: dict[tuple[str, str], Usage] = {}
+        self.paused: float = 0.0
+        self._at = 0  # of the record before
         self._begun: dict[tuple[str, str], int] = {}
         self._held_for = ""
         self._records = records
@@ -163,6 +169,9 @@ class Replay:
             raise DivergedError(
                 f"record {number} is of {at}, which the run does not come to"
             )
+        if self._all_paused():
+            self.paused += (record.at - self._at) / MICROS
+        self._at = record.at
         match record:
             case Begun():
                 self._begun[key] = record.number
