@@ -9,11 +9,19 @@ numbers, which the one who executes them gives out in order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from understudy_protocols.outcomes import RunStatus
+
+MAX_RECOVERIES: Final = 5
+"""A run that was executing in so many processes that died is held."""
+
+REFUSED: Final = "refused: "
+BEGUN: Final = "begun as "
+BEGUN_AGAIN: Final = "begun again as "
+"""How the words begin in which it is said what came of a request."""
 
 
 class StoredRun(msgspec.Struct, frozen=True):
@@ -27,7 +35,8 @@ class StoredRun(msgspec.Struct, frozen=True):
       status: where it stands.
       created_at: when it was accepted; microseconds since 1970.
       changed_at: when its status last changed; microseconds since 1970.
-      recoveries: how often a process has died while it ran; a count.
+      recoveries: how often a process has died while it ran; a count, at most
+        `MAX_RECOVERIES`.
     """
 
     row: int
@@ -67,8 +76,8 @@ class Batch:
         is never followed by another one.
       recoveries: by row, the new count.
       blobs: large values by their digest; those that are there already stay.
-      done: requests that were dealt with, each with what came of it in words,
-        empty if it was done.
+      done: requests that were dealt with, each with what came of it in words
+        that begin as above, empty if it was done.
     """
 
     __slots__ = ("blobs", "done", "records", "recoveries", "runs", "statuses")

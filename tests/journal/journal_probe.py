@@ -86,7 +86,7 @@ def some_runs(store: SqliteStore, runs: int = 6, steps: int = 4) -> None:
             ends(batch, row, steps + 1, NOW + row)
         else:
             adds(batch, row, steps + 1, Passed(nodes[0], "3/left", 50))
-            batch.recoveries[row] = row
+            batch.recoveries[row] = row % 6
         store.write(batch)
 
 

@@ -15,7 +15,7 @@ from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
 from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalBusyError, JournalCorruptError
-from understudy_protocols.journal import Batch, StoredRun
+from understudy_protocols.journal import MAX_RECOVERIES, Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus
 
 _OPEN = [status for status in RunStatus if not status.terminal]
@@ -63,7 +63,7 @@ class _Stores(RuleBasedStateMachine):
         self.batch.runs.append(run)
         self.rows[row] = 0
 
-    @rule(data=st.data(), status=st.sampled_from(RunStatus), at=st.integers(0, 2**62))
+    @rule(data=st.data(), status=st.sampled_from(RunStatus), at=st.integers(0, 2**51))
     def status(self, data: st.DataObject, status: RunStatus, at: int) -> None:
         row = self._some_row(data)
         if row is not None:
@@ -71,7 +71,7 @@ class _Stores(RuleBasedStateMachine):
             if status.terminal:
                 self.ended.add(row)
 
-    @rule(data=st.data(), count=st.integers(0, 9))
+    @rule(data=st.data(), count=st.integers(0, MAX_RECOVERIES))
     def recoveries(self, data: st.DataObject, count: int) -> None:
         row = self._some_row(data)
         if row is not None:

@@ -114,6 +114,28 @@ def test_a_sound_journal_has_no_problems_whether_or_not_it_is_open(path: Path) -
         ("UPDATE runs SET status = 'gone' WHERE row = 2", "row 2", "row 2 is damaged"),
         ("UPDATE runs SET run_id = 'x' WHERE row = 2", "row 2", "row 2 is damaged"),
         ("UPDATE runs SET fingerprint = 5 WHERE row = 2", "row 2", "row 2 is damaged"),
+        ("UPDATE runs SET recoveries = 6 WHERE row = 2", "row 2", "row 2 is damaged"),
+        ("UPDATE runs SET recoveries = -1 WHERE row = 2", "row 2", "row 2 is damaged"),
+        (
+            "UPDATE runs SET changed_at = changed_at + (1 << 53) WHERE row = 2",
+            "row 2",
+            "row 2 is damaged",
+        ),
+        (
+            "UPDATE runs SET changed_at = -changed_at WHERE row = 3",
+            "row 3",
+            "row 3 is damaged",
+        ),
+        (
+            "INSERT INTO requests VALUES (1, 'run-1', 'cancel', X'00', 5, 'befused: ')",
+            "the requests",
+            "what came of the request 1 is damaged",
+        ),
+        (
+            "INSERT INTO requests VALUES (1, 'run-1', 'cancel', X'00', 5, X'00')",
+            "the requests",
+            "what came of the request 1 is damaged",
+        ),
         ("DELETE FROM fingerprints", "the workflows", "the shape 0 is missing"),
         (
             "UPDATE fingerprints SET document = X'00'",
@@ -172,6 +194,8 @@ def test_what_is_wrong_is_found_and_named(
         "UPDATE runs SET status = 'gone' WHERE row = 2",
         "UPDATE runs SET recoveries = 'many' WHERE row = 2",
         "UPDATE runs SET changed_at = 'now' WHERE row = 2",
+        "UPDATE runs SET changed_at = 1 << 60 WHERE row = 2",
+        "UPDATE runs SET recoveries = 70 WHERE row = 2",
         "UPDATE requests SET body = X'00'",
         "UPDATE requests SET run_id = 'run-4'",
         "UPDATE requests SET what = 'answer'",

@@ -27,7 +27,7 @@ from understudy_protocols.errors import (
     RunHeldError,
     SetupError,
 )
-from understudy_protocols.journal import Store, StoredRun
+from understudy_protocols.journal import MAX_RECOVERIES, Store, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
     Accepted,
@@ -35,9 +35,6 @@ from understudy_protocols.records import (
     decode_record,
     encode_record,
 )
-
-MAX_RECOVERIES = 5
-"""A run that was executing in so many processes that died is held."""
 
 
 class DurableRuns:

@@ -12,7 +12,7 @@ import trio
 from understudy.journal.sealing import Keys
 from understudy_protocols.errors import JournalError, UnderstudyError
 from understudy_protocols.frozen import freeze
-from understudy_protocols.journal import Batch, Request
+from understudy_protocols.journal import BEGUN, BEGUN_AGAIN, REFUSED, Batch, Request
 from understudy_protocols.supervision import Life
 
 _LOG = logging.getLogger("understudy.journal")
@@ -138,9 +138,9 @@ class Requests:
         except NotYetError:
             raise
         except UnderstudyError as error:
-            return f"refused: {error}"
+            return f"{REFUSED}{error}"
         except msgspec.MsgspecError as error:
-            return f"refused: {request.what} cannot be read: {error}"
+            return f"{REFUSED}{request.what} cannot be read: {error}"
 
     def _do(self, request: Request) -> str:
         serving, run_id = self._serving, request.run_id
@@ -156,12 +156,12 @@ class Requests:
                 serving.resume(run_id)
             case "retry":
                 new = serving.retry(run_id)
-                return "" if new == run_id else f"begun again as {new}"
+                return "" if new == run_id else f"{BEGUN_AGAIN}{new}"
             case "fork":
                 fork = msgspec.json.decode(body, type=_Fork)
                 changes = cast("dict[str, object]", freeze(fork.set, "the changes"))
                 new = serving.fork(run_id, fork.from_, dict(changes), fork.id)
-                return f"begun as {new}"
+                return f"{BEGUN}{new}"
             case other:
-                return f"refused: nobody here knows what {other!r} is"
+                return f"{REFUSED}nobody here knows what {other!r} is"
         return ""

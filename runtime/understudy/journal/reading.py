@@ -14,7 +14,7 @@ from understudy.journal.connection import Column, Connection
 from understudy.journal.schema import UNFINISHED
 from understudy.journal.values import digest_of
 from understudy_protocols.errors import JournalCorruptError
-from understudy_protocols.journal import Request, StoredRun
+from understudy_protocols.journal import MAX_RECOVERIES, Request, StoredRun
 from understudy_protocols.outcomes import RunStatus
 
 RUN: Final = (
@@ -24,6 +24,9 @@ RUN: Final = (
 """Gives what `stored_run` takes."""
 REQUEST: Final = "SELECT id, run_id, what, body, checksum FROM requests"
 """Gives what `request` takes."""
+
+_CENTURY: Final = 100 * 365 * 24 * 3600 * 1_000_000
+"""In microseconds."""
 
 _PAGE: Final = 1000
 """Runs read at once: a cursor left open would keep the journal's log growing."""
@@ -70,14 +73,23 @@ def stored_run(found: Sequence[Any]) -> StoredRun:
     """
     row, run_id, workflow, shape, status, created, changed, recoveries, said = found
     known = _STATUSES.get(status)
-    # The sum tells types apart as well, but leaves out what changes.
+    # The sum tells types apart as well, but leaves out what changes: of that only
+    # what cannot be is noticed.
     if known is not None and type(changed) is type(recoveries) is int:
         run = StoredRun(
             row, run_id, workflow, shape, known, created, changed, recoveries
         )
-        if run_checksum(run) == said:
+        if run_checksum(run) == said and _can_be(run):
             return run
     raise JournalCorruptError(f"the run in row {row!r} is damaged")
+
+
+def _can_be(run: StoredRun) -> bool:
+    return (
+        0 <= run.recoveries <= MAX_RECOVERIES
+        # Either clock may have been wrong, but not by so much.
+        and abs(run.changed_at - run.created_at) <= _CENTURY
+    )
 
 
 def records_of(connection: Connection, row: int) -> list[bytes]:
@@ -174,11 +186,17 @@ def request(found: Sequence[object]) -> Request:
 
 
 def outcome_of(connection: Connection, number: int) -> str | None:
-    """Return what came of a request, or None while nobody has dealt with it."""
+    """Return what came of a request, or None while nobody has dealt with it.
+
+    Raises:
+      JournalCorruptError: it is no text.
+    """
     for (outcome,) in connection.execute(
         "SELECT outcome FROM requests WHERE id = ?", (number,)
     ).fetchall():
-        return None if outcome is None else str(outcome)
+        if outcome is None or isinstance(outcome, str):
+            return outcome
+        raise JournalCorruptError(f"what came of the request {number} is damaged")
     return None
 
 

@@ -21,6 +21,7 @@ from understudy.journal.troubles import journal_error, told
 from understudy.journal.values import digest_of
 from understudy.journal.wal import read_log
 from understudy_protocols.errors import CodecError, JournalCorruptError
+from understudy_protocols.journal import BEGUN, BEGUN_AGAIN, REFUSED
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import Accepted, Ended, Record, decode_record
 
@@ -204,6 +205,14 @@ class _Check:
                 reading.request(found)
             except JournalCorruptError as error:
                 self._problem("the requests", str(error))
+        for number, outcome in self._connection.execute(
+            "SELECT id, outcome FROM requests WHERE outcome <> ''"
+        ):
+            # It has no sum; what cannot have been written is noticed all the same.
+            if not isinstance(outcome, str) or not outcome.startswith(_OUTCOMES):
+                self._problem(
+                    "the requests", f"what came of the request {number} is damaged"
+                )
 
     def _problem(self, where: str, detail: str) -> None:
         self._problems.append(Problem(where, detail))
@@ -214,6 +223,7 @@ def _terminal(status: str) -> str | None:
     return status if ended else None
 
 
+_OUTCOMES: Final = (REFUSED, BEGUN, BEGUN_AGAIN)
 _WITHOUT_RECORDS: Final = (
     "SELECT row FROM runs"
     " WHERE NOT EXISTS (SELECT 1 FROM records WHERE run = row) ORDER BY row"
