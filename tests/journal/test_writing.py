@@ -1,0 +1,245 @@
+"""Batches in the tables: all of one or nothing, and what an end leaves unchanged."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from understudy.journal.checksums import request_checksum, run_checksum, sealed
+from understudy.journal.schema import migrate
+from understudy.journal.values import digest_of
+from understudy.journal.writing import (
+    ask,
+    keep_fingerprint,
+    raise_epoch,
+    write_batch,
+)
+from understudy_protocols.errors import JournalCorruptError, JournalStaleError
+from understudy_protocols.journal import Batch, StoredRun
+from understudy_protocols.outcomes import RunStatus
+
+
+class Tables:
+    """The tables of a new journal in memory, which its first owner has."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        migrate(connection)
+        self.epoch = raise_epoch(connection)
+
+    def write(self, batch: Batch) -> None:
+        write_batch(self.connection, batch, self.epoch)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        return self.connection.execute(f"SELECT {query}").fetchall()
+
+    def contents(self) -> list[object]:
+        """Return all that is in them."""
+        tables = ("meta", "runs", "records", "blobs", "fingerprints", "requests")
+        return [self.rows(f"* FROM {table}") for table in tables]
+
+
+@pytest.fixture
+def tables() -> Iterator[Tables]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection):
+        yield Tables(connection)
+
+
+def run(row: int, status: RunStatus = RunStatus.RUNNING) -> StoredRun:
+    return StoredRun(row, f"run-{row}", "w", 3, status, 10 + row, 20 + row, row)
+
+
+def test_each_owner_has_an_epoch_of_its_own(tables: Tables) -> None:
+    assert tables.epoch == 1
+    assert raise_epoch(tables.connection) == 2
+    assert tables.rows("name, value FROM meta WHERE name = 'epoch'") == [("epoch", 2)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 63, 64, 65, 150])
+def test_all_rows_of_a_batch_are_written_however_many_there_are(
+    count: int, tables: Tables
+) -> None:
+    batch = Batch()
+    batch.runs = [run(row) for row in range(1, count + 1)]
+    batch.records = [(1, number, b"%d" % number) for number in range(count)]
+    tables.write(batch)
+    assert tables.rows("* FROM runs ORDER BY row") == [
+        (
+            *(row, f"run-{row}", "w", 3, "running", 10 + row, 20 + row, row),
+            run_checksum(run(row)),
+        )
+        for row in range(1, count + 1)
+    ]
+    assert tables.rows("* FROM records ORDER BY number") == [
+        (1, number, sealed(1, number, b"%d" % number)) for number in range(count)
+    ]
+
+
+def test_many_rows_are_written_by_few_statements(tables: Tables) -> None:
+    said: list[str] = []
+    batch = Batch()
+    batch.records = [(1, number, b"") for number in range(64 + 16 + 4 + 3)]
+    tables.connection.set_trace_callback(said.append)
+    tables.write(batch)
+    assert sum("INSERT" in statement for statement in said) == 6
+    said.clear()
+    tables.write(Batch())
+    # An empty batch only sees whose the journal is.
+    assert len(said) == 3
+
+
+def test_what_changes_of_a_run_or_a_request_is_changed(tables: Tables) -> None:
+    number = ask(tables.connection, "run-1", "cancel", b"{}")
+    other = ask(tables.connection, "run-2", "cancel", b"{}")
+    batch = Batch()
+    batch.runs = [run(1), run(2)]
+    tables.write(batch)
+    batch = Batch()
+    batch.statuses[1] = (RunStatus.PAUSED, 77)
+    batch.recoveries[1] = 9
+    batch.done[number] = "no such pause"
+    tables.write(batch)
+    assert tables.rows("row, status, changed_at, recoveries FROM runs") == [
+        (1, "paused", 77, 9),
+        (2, "running", 22, 2),
+    ]
+    assert tables.rows("id, outcome FROM requests") == [
+        (number, "no such pause"),
+        (other, None),
+    ]
+
+
+@pytest.mark.parametrize("status", [one for one in RunStatus if one.terminal])
+def test_a_run_that_is_over_stays_as_it_ended(
+    status: RunStatus, tables: Tables
+) -> None:
+    batch = Batch()
+    batch.runs = [run(1, status)]
+    tables.write(batch)
+    before = tables.contents()
+    for later in RunStatus:
+        batch = Batch()
+        batch.records = [(1, 5, b"not to be written")]
+        batch.statuses[1] = (later, 99)
+        with pytest.raises(JournalCorruptError) as caught:
+            tables.write(batch)
+        assert str(caught.value) == (
+            "a run that was to change is not there or has ended, or a request was "
+            "dealt with already; nothing was written"
+        )
+    assert tables.contents() == before
+
+
+def unknown_status(batch: Batch) -> None:
+    batch.statuses[8] = (RunStatus.PAUSED, 1)
+
+
+def unknown_recoveries(batch: Batch) -> None:
+    batch.recoveries[8] = 1
+
+
+def unknown_request(batch: Batch) -> None:
+    batch.done[8] = ""
+
+
+def answered_request(batch: Batch) -> None:
+    batch.done[1] = "again"
+
+
+def known_record(batch: Batch) -> None:
+    batch.records.append((1, 0, b"another"))
+
+
+def known_run(batch: Batch) -> None:
+    batch.runs.append(run(1))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        unknown_status,
+        unknown_recoveries,
+        unknown_request,
+        answered_request,
+        known_record,
+        known_run,
+    ],
+)
+def test_nothing_is_written_of_a_batch_that_does_not_fit(
+    spoil: Callable[[Batch], None], tables: Tables
+) -> None:
+    batch = Batch()
+    batch.runs = [run(1)]
+    batch.records = [(1, 0, b"first")]
+    batch.done[ask(tables.connection, "run-1", "cancel", b"{}")] = ""
+    tables.write(batch)
+    before = tables.contents()
+    batch = Batch()
+    batch.blobs[b"digest"] = b"content"
+    batch.records = [(1, 1, b"second")]
+    batch.statuses[1] = (RunStatus.PAUSED, 1)
+    spoil(batch)
+    with pytest.raises((JournalCorruptError, sqlite3.IntegrityError)):
+        tables.write(batch)
+    assert tables.contents() == before
+    assert not tables.connection.in_transaction
+
+
+def test_large_values_are_kept_once_each(tables: Tables) -> None:
+    for content in (b"first", b"second"):
+        batch = Batch()
+        batch.blobs = {b"one": content, b"other " + content: content}
+        tables.write(batch)
+    assert tables.rows("digest, content FROM blobs ORDER BY content, digest") == [
+        (b"one", b"first"),
+        (b"other first", b"first"),
+        (b"other second", b"second"),
+    ]
+
+
+def test_nothing_is_written_by_one_that_owns_the_journal_no_more(
+    tables: Tables,
+) -> None:
+    raise_epoch(tables.connection)
+    before = tables.contents()
+    batch = Batch()
+    batch.runs = [run(1)]
+    for write in (
+        lambda: tables.write(batch),
+        lambda: keep_fingerprint(tables.connection, b"shape", tables.epoch),
+    ):
+        with pytest.raises(JournalStaleError) as caught:
+            write()
+        assert str(caught.value) == (
+            "another process has taken it over; nothing more is written from here"
+        )
+    assert tables.contents() == before
+
+
+def test_shapes_are_numbered_from_0_as_they_come_and_kept_once(tables: Tables) -> None:
+    def keep(document: bytes) -> int:
+        return keep_fingerprint(tables.connection, document, tables.epoch)
+
+    assert [keep(one) for one in (b"a", b"b", b"a", b"c", b"b")] == [0, 1, 0, 2, 1]
+    assert tables.rows("* FROM fingerprints ORDER BY id") == [
+        (number, digest_of(document), document)
+        for number, document in enumerate((b"a", b"b", b"c"))
+    ]
+    tables.connection.execute("UPDATE fingerprints SET document = x'00' WHERE id = 1")
+    with pytest.raises(JournalCorruptError) as caught:
+        keep(b"b")
+    assert str(caught.value) == "the shape 1 in it is damaged"
+
+
+def test_whoever_asks_is_told_the_number_of_the_request(tables: Tables) -> None:
+    numbers = [
+        ask(tables.connection, run_id, "answer", b"7") for run_id in ("run-1", "run-2")
+    ]
+    assert tables.rows("* FROM requests ORDER BY id") == [
+        (number, run_id, "answer", b"7", request_checksum(run_id, "answer", b"7"), None)
+        for number, run_id in zip(numbers, ("run-1", "run-2"), strict=True)
+    ]
