@@ -64,9 +64,8 @@ class Recovery:
           CodecError: its input cannot be read.
           JournalError: a large value is damaged.
         """
-        last = max((getattr(record, "at", 0) for record in records), default=0)
         now = self._flow.now()
-        created = now - last / MICROS
+        created = now - _last(records)
         state = OrchestrationState[object].accepted(
             stored.run_id,
             self._value(accepted.inputs),
