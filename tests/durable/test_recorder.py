@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
+from typing import cast
 
 import pytest
 import trio
@@ -10,7 +14,7 @@ import trio
 from understudy.journal.recorder import Recorder
 from understudy.testing import run_seeded
 from understudy_actors.system import ActorSystem
-from understudy_protocols.errors import JournalWriteError
+from understudy_protocols.errors import JournalError, JournalWriteError
 from understudy_protocols.journal import Batch
 from understudy_protocols.supervision import (
     ChildSpec,
@@ -23,6 +27,25 @@ from understudy_protocols.supervision import (
 def recording(recorder: Recorder) -> ActorSystem:
     """Return a system with a recorder."""
     return ActorSystem(SupervisorSpec((ChildSpec("journal", recorder.run),)))
+
+
+class Alive:
+    """A life that only can be asked to stop."""
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.stop: Callable[[], None]
+
+    def ready(self) -> None:
+        self.is_ready = True
+
+    def on_stop(self, call: Callable[[], None]) -> None:
+        self.stop = call
+
+
+async def lives(recorder: Recorder) -> None:
+    """Let a recorder have one life, as long as it can."""
+    await recorder.run(cast("Life", Alive()))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -200,3 +223,154 @@ def test_a_life_that_ends_while_nothing_can_be_written_leaves_it_to_the_next() -
 
     run_seeded(main, seed=0)
     assert written == followed == [0, 1, 2, 3]
+
+
+def test_what_cannot_be_written_is_tried_for_a_minute_and_by_no_later_life(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries: list[float] = []
+    full = JournalWriteError("the disk is full")
+
+    async def write(batch: Batch) -> None:
+        tries.append(trio.current_time())
+        raise full
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        recorder.batch.records.append((1, 0, b""))
+        with pytest.raises(JournalWriteError):
+            await lives(recorder)
+        assert recorder.trouble == "the disk is full"
+        ended, before = trio.current_time(), len(tries)
+        with pytest.raises(JournalWriteError) as caught:
+            await lives(recorder)
+        assert caught.value is full
+        assert (trio.current_time(), len(tries)) == (ended, before)
+
+    run_seeded(main, seed=0)
+    waits = [after - before for before, after in pairwise(tries)]
+    first = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
+    assert waits == pytest.approx(first + [2.0] * (len(waits) - len(first)))
+    assert tries[-2] < 60 <= tries[-1]
+    assert [(one.levelno, one.message) for one in caplog.records] == [
+        (logging.ERROR, "the disk is full; runs wait until it can be written")
+    ]
+
+
+def test_a_minute_without_writing_counts_anew_for_each_batch(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        if trio.current_time() % 50 < 40:
+            raise JournalWriteError("the disk is full")
+        written.extend(number for _, number, _ in batch.records)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            for number in range(4):
+                recorder.batch.records.append((1, number, b""))
+                recorder.wake()
+                await trio.sleep(50)
+                assert recorder.trouble is None
+                assert written[-1] == number
+
+    run_seeded(main, seed=0)
+    assert len(caplog.records) == 4
+
+
+def test_a_journal_that_is_another_process_s_is_not_tried_again() -> None:
+    tries: list[float] = []
+
+    async def write(batch: Batch) -> None:
+        tries.append(trio.current_time())
+        raise JournalError("another process has taken it over")
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        recorder.batch.records.append((1, 0, b""))
+        for _ in range(2):
+            with pytest.raises(JournalError):
+                await lives(recorder)
+        assert recorder.trouble == "another process has taken it over"
+        assert tries == [0.0]
+
+    run_seeded(main, seed=0)
+
+
+def test_what_was_cut_in_a_write_is_written_whole_by_the_next_life() -> None:
+    written: list[int] = []
+    followed: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        await trio.sleep(5)
+        written.extend(number for _, number, _ in batch.records)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        for number in range(2):
+            recorder.batch.records.append((1, number, b""))
+            recorder.follow(partial(followed.append, number))
+            with trio.move_on_after(1):
+                await lives(recorder)
+        assert [len(batch.records) for batch in recorder.rest()] == [1, 1]
+        with trio.move_on_after(20):
+            await lives(recorder)
+        assert written == followed == [0, 1]
+        assert not list(recorder.rest())
+
+    run_seeded(main, seed=0)
+
+
+def test_a_recorder_that_was_cut_or_stopped_goes_on_in_its_next_life() -> None:
+    written: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        written.extend(number for _, number, _ in batch.records)
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        with trio.move_on_after(1):
+            await lives(recorder)
+        recorder.wake()  # nobody is there
+        for number in range(3):
+            life = Alive()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(recorder.run, cast("Life", life))
+                await trio.sleep(1)
+                assert life.is_ready
+                recorder.batch.records.append((1, number, b""))
+                recorder.wake()
+                await trio.sleep(1)
+                assert written == list(range(number + 1))
+                life.stop()
+            assert trio.current_time() == pytest.approx(3 + 2 * number)
+
+    run_seeded(main, seed=0)
+
+
+def test_what_follows_without_a_record_follows_too_and_leaves_others_their_turn() -> (
+    None
+):
+    turns: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        raise AssertionError("there is nothing to write")
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+
+        def again() -> None:
+            turns.append(len(turns))
+            recorder.follow(again)
+
+        async with recording(recorder):
+            recorder.follow(again)
+            for _ in range(20):
+                await trio.lowlevel.checkpoint()
+            recorder._follow.clear()
+        assert 0 < len(turns) <= 20
+
+    run_seeded(main, seed=0)

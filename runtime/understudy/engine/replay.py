@@ -99,9 +99,9 @@ class Replay:
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
         self.used: dict[tuple[str, str], Usage] = {}
         self.paused: float = 0.0
-        self._at = 0  # of the record before
+        self._paused_since: int | None = None
         self._begun: dict[tuple[str, str], int] = {}
-        self._held_for = ""
+        self._held_in_doubt = False
         self._records = records
         self._path_of = path_of
         self._created = created
@@ -124,16 +124,20 @@ class Replay:
         for number, record in enumerate(self._records, 1):
             match record:
                 case Held():
-                    self._held_for = record.reason
+                    self._held_in_doubt = record.reason == "unknown_outcome"
                 case Reshaped():
                     pass
                 case Released():
-                    if self._held_for == "unknown_outcome":
+                    if self._held_in_doubt:
                         self._begun.clear()
                 case Ended():
                     self.ended = record
                 case _:
-                    self._follow(number, cast("Placed", record))
+                    placed = cast("Placed", record)
+                    if self._paused_since is not None:
+                        self.paused += (placed.at - self._paused_since) / MICROS
+                    self._follow(number, placed)
+                    self._paused_since = placed.at if self._all_paused() else None
 
     def standing(self) -> list[str]:
         """Return the paths of the nodes that strands have come to, and wait at."""
@@ -169,9 +173,6 @@ class Replay:
             raise DivergedError(
                 f"record {number} is of {at}, which the run does not come to"
             )
-        if self._all_paused():
-            self.paused += (record.at - self._at) / MICROS
-        self._at = record.at
         match record:
             case Begun():
                 self._begun[key] = record.number
