@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -25,6 +25,7 @@ import attr
 import attrs
 import msgspec
 import pytest
+import trio
 
 from understudy import (
     SENSITIVE,
@@ -36,9 +37,10 @@ from understudy import (
 from understudy.cli.plain import plain
 from understudy.models.structured import decode
 from understudy.workflows.inputs import InputError, structure
+from understudy.workflows.policy import Decision, as_step
 from understudy_protocols.codec import decode_json, encode_json, register_tag
 from understudy_protocols.errors import CodecError
-from understudy_protocols.failures import ModelError
+from understudy_protocols.failures import ModelError, StepError
 from understudy_protocols.sensitive import (
     HIDDEN,
     holds_sensitive,
@@ -191,6 +193,25 @@ def test_what_is_shared_often_is_looked_at_once() -> None:
 
 def test_the_text_of_an_outcome_does_not_show_it() -> None:
     assert repr(Outcome(value=WithAttrs("n", SECRET))).count(HIDDEN) == 1
+
+
+def test_the_text_of_a_decision_does_not_show_it() -> None:
+    told = str(Decision("left", {"by": (WithAttrs("n", SECRET),), "size": 3}))
+    assert SECRET not in told
+    assert HIDDEN in told
+    assert told.endswith("size 3)")
+
+
+def test_what_a_policy_gives_instead_of_a_label_is_told_by_its_type() -> None:
+    def policy(context: object) -> object:
+        return WithAttrs("n", SECRET)
+
+    async def main() -> None:
+        decide = as_step("way", policy, ("left",)).call
+        with pytest.raises(StepError, match="chose a WithAttrs, and the branches are"):
+            await cast("Callable[..., Awaitable[object]]", decide)(None)
+
+    trio.run(main)
 
 
 def test_a_class_with_ways_of_its_own_is_hidden_whole() -> None:

@@ -13,6 +13,7 @@ from understudy.workflows.step import Step
 from understudy_protocols.codec import register_tag
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.frozen import FrozenMap, freeze
+from understudy_protocols.sensitive import redacted
 
 In = TypeVar("In")
 
@@ -36,7 +37,9 @@ class Decision:
     )
 
     def __str__(self) -> str:
-        facts = ", ".join(f"{key} {value}" for key, value in self.features.items())
+        facts = ", ".join(
+            f"{key} {redacted(value)}" for key, value in self.features.items()
+        )
         return f"{self.route} ({facts})" if facts else self.route
 
 
@@ -82,8 +85,11 @@ def as_step(
             answer = await answer
         decision = answer if isinstance(answer, Decision) else Decision(str(answer))
         if decision.route not in labels:
+            # Whatever else it may be: the words of a value are not for all eyes.
+            told = isinstance(answer, str | Decision)
+            chosen = repr(decision.route) if told else f"a {type(answer).__name__}"
             raise StepError(
-                f"the policy chose {decision.route!r}, and the branches are "
+                f"the policy chose {chosen}, and the branches are "
                 f"{', '.join(map(repr, labels))}",
                 cause=Cause.STEP_ERROR,
             )
