@@ -81,13 +81,13 @@ def main(count: int) -> None:
     again: dict[str, list[int]] = {who: [] for who in LIVES}
     while min(map(len, again.values())) < count:
         for who, found in again.items():
-            found += _workflow(who, random.Random())
+            found += kill_some(who, random.Random())
     for who, found in again.items():
         of = f"{len(found)} kills, steps begun again after one"
         print(f"{who}: {of}: {mean(found):.2f} on average, {max(found)} at most")
 
 
-def _workflow(who: str, chance: random.Random) -> list[int]:
+def kill_some(who: str, chance: random.Random) -> list[int]:
     """Kill one workflow a few times; return how many steps began again after each."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
         folder, again, killed = Path(name), list[int](), True

@@ -68,13 +68,14 @@ def main(rounds: int) -> None:
         taken: dict[str, list[float]] = {who: [] for who in CONTENDERS}
         for _ in range(rounds):
             for who, found in taken.items():
-                found.append(_sample(who, runs, together))
+                found.append(sample(who, runs, together))
         for who, found in taken.items():
             times = f"{median(found) * 1e6:,.0f} us, {min(found) * 1e6:,.0f} at least"
             print(f"{together} at once, {who}: a step takes {times}")
 
 
-def _sample(who: str, runs: int, together: int) -> float:
+def sample(who: str, runs: int, together: int) -> float:
+    """Return how long a step of one of them takes, in a process of its own; seconds."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         command = [sys.executable, "-m", __spec__.name, who, folder]
         command += [str(runs), str(together)]
