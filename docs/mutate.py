@@ -269,6 +269,7 @@ def _become_tests(
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
+        os.chdir(note.parent)  # whatever it writes goes with the folder
         code = compile(source, str(ROOT / target.file), "exec", dont_inherit=True)
         sys.meta_path.insert(0, ChangedSource(target, code))
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:anyio", "--tb=no"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from understudy.engine.places import StepEntry, Waiting
 from understudy.engine.replay import DivergedError, Replay, misfit
-from understudy.journal.sealing import Keys
+from understudy.journal.sealing import VARIABLE, Keys, new_key
+from understudy.journal.values import stored_sealed
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
@@ -33,6 +35,7 @@ from understudy_protocols.usage import NO_USAGE, Usage
 PATHS = ["a", "b", "c"]
 FAILURE = Failure.of(Cause.SERVER, "no", where="a")
 CREATED = 100.0
+KEYS = Keys({VARIABLE: new_key()})
 
 
 class Strand:
@@ -74,7 +77,7 @@ class Scene:
             PATHS.__getitem__,
             CREATED,
             {b"digest": b"\xa5large"}.__getitem__,
-            Keys(),
+            KEYS,
             lambda: self.all_paused,
             self._on_called,
         )
@@ -284,6 +287,13 @@ def test_what_a_function_came_to_is_told_with_its_place() -> None:
 
 def test_a_large_value_is_fetched() -> None:
     assert Scene().replay.value({"$blob": b"digest"}) == "large"
+
+
+def test_what_is_sealed_is_opened() -> None:
+    sealed = stored_sealed("secret", lambda digest, content: None, KEYS)
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(sealed))
+    assert plain != "secret"
+    assert Scene().replay.value(plain) == "secret"
 
 
 def test_what_stands_in_place_of_a_failure_is_told() -> None:

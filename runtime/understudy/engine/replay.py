@@ -236,7 +236,7 @@ class Replay:
 
     def usage(self, plain: object) -> Usage | None:
         """Return the usage that stands in a record."""
-        return None if plain is None else cast("Usage", self.value(plain))
+        return cast("Usage | None", self.value(plain))
 
     def entry(self, path: str, record: Finished | Failed) -> StepEntry:
         """Return what a run remembers of a step that has ended."""
