@@ -437,6 +437,36 @@ def test_a_cancelled_run_stays_cancelled() -> None:
     assert len(notes) == 1
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("deadline", "status"), [(9.0, RunStatus.CANCELLED), (5.0, RunStatus.EXPIRED)]
+)
+def test_a_run_that_ends_before_its_last_step_is_on_record_stays_as_it_ended(
+    fails: bool, deadline: float, status: RunStatus
+) -> None:
+    async def body(context: Context[object]) -> str:
+        await trio.sleep(2)
+        if fails:
+            raise StepError("no", cause=Cause.STEP_ERROR)
+        return "a"
+
+    workflow: Flow = step(name="a", output=str)(body)
+    store = Failing()
+
+    async def end(runtime: Runtime[object]) -> Result:
+        handle = await runtime.submit(workflow, "in", run_id=RUN, deadline=deadline)
+        await trio.sleep(6)
+        handle.cancel()
+        return await handle.result()
+
+    first = live(workflow, store, end)
+    again = live(workflow, store, ends(workflow, "in"))
+    for result in (first, again):
+        assert (result.status, dict(result.outputs)) == (status, {})
+    assert again.failure == first.failure
+    assert again.duration == pytest.approx(first.duration)
+
+
 def test_a_runtime_that_is_left_suspends_its_runs_and_the_next_one_goes_on() -> None:
     notes: list[str] = []
     workflow = sequence(*[noting(name, notes) for name in "abc"])

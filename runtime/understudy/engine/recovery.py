@@ -148,6 +148,7 @@ class Recovery:
             run.remember,
         )
         run.replay = replay
+        accepted_state = run.state
         try:
             shapes.compare(hosted.name, before, lambda: shapes.places(records))
             hosted.enter(run)
@@ -165,8 +166,14 @@ class Recovery:
         self._spent_before(run, replay)
         ended = replay.ended
         if ended is not None:
-            failure = None if ended.failure is None else replay.failure(ended.failure)
-            self._flow.finish(run, RunStatus(ended.status), failure=failure)
+            status = RunStatus(ended.status)
+            if run.status is not status:
+                # Where its last records lead, it was not any more when it ended: they
+                # were not safe yet.
+                run.status, run.state = RunStatus.RUNNING, accepted_state
+            self._flow.finish(run, status)
+            failure = ended.failure
+            run.failure = None if failure is None else replay.failure(failure)
             run.finished = replay.moment(ended.at)
         return replay
 
