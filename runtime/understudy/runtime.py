@@ -75,6 +75,8 @@ MAX_RUNS = 1_000
 MAX_WAITING = 10_000
 """Runs that may wait to begin, unless the runtime says otherwise."""
 
+MAX_PAUSED = 100_000
+"""Paused runs that take no place, unless the runtime says otherwise."""
 
 _LOG = logging.getLogger("understudy.runtime")
 
@@ -95,8 +97,13 @@ class Runtime(Runs, Generic[D]):
         them.
       deps: the user's own dependencies, as `Attempt.deps`.  An async context
         manager is entered by a supervised actor, and its value is used.
-      max_runs: runs under way at once; a count.
+      max_runs: runs under way at once; a count.  One that waits for an answer
+        with all of it is not counted; answered, it goes on as soon as there is a
+        place, before those that have not begun.
       max_waiting: runs that may wait to begin; one more is refused.
+      max_paused: runs that may wait for an answer and are not counted; a count.
+        Those that pause beyond that count among `max_runs`, so that in the end no
+        other one begins.  They are kept in memory, some kB each.
       budget: caps on all runs together.
       drain_timeout: how long a clean exit waits for runs; seconds.
       kill_timeout: how long code that was cut may take to end before it is
@@ -128,6 +135,7 @@ class Runtime(Runs, Generic[D]):
         deps: D | AbstractAsyncContextManager[D] | None = None,
         max_runs: int = MAX_RUNS,
         max_waiting: int = MAX_WAITING,
+        max_paused: int = MAX_PAUSED,
         budget: Budget | None = None,
         drain_timeout: float = math.inf,
         kill_timeout: float = 1.0,
@@ -147,13 +155,20 @@ class Runtime(Runs, Generic[D]):
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
         self._utcnow = utcnow
-        self._door = Door(
-            _count("max_runs", max_runs, 1), _count("max_waiting", max_waiting, 0)
-        )
         self._calm = trio.Event()
         watchdog = Watchdog(trio.current_time, kill_timeout)
-        self._flow = Flow(watchdog, self._settled)
-        self._flow.on_paused = lambda: self._calm.set()
+        self._flow = Flow(
+            watchdog,
+            self._settled,
+            self._paused,
+            lambda run: self._door.come_back(run),
+        )
+        self._door = Door(
+            _count("max_runs", max_runs, 1),
+            _count("max_waiting", max_waiting, 0),
+            _count("max_paused", max_paused, 0),
+            self._flow.go_on,
+        )
         self._audience = Audience(self._flow.observers)
         self._besides: set[trio.CancelScope] = set()
         self._on_supervision = on_supervision
@@ -218,7 +233,7 @@ class Runtime(Runs, Generic[D]):
           run_id: its identity; drawn if not given.  That of a run under way
             waits for that run, if workflow and input are the same.
           deadline: how long the run may be active; seconds from now.  The
-            clock stands still while all of it is paused.
+            clock stands still while all of it is paused, and until it goes on.
           expires_at: when it is over in any case; aware.
           budget: caps on this run.
           priority: higher ones begin first, when runs have to wait.
@@ -292,7 +307,7 @@ class Runtime(Runs, Generic[D]):
 
         Args:
           inputs: taken one by one, as results are; may be endless.
-          concurrency: runs under way at once; a count.
+          concurrency: runs under way at once, paused ones included; a count.
           ordered: whether results come in the order of the inputs.
           deadline: of each run; seconds from when it begins.
           budget: caps on each run.
@@ -412,6 +427,7 @@ class Runtime(Runs, Generic[D]):
                 await self._drain()
             except BaseException as raised:  # noqa: BLE001 - raised again below
                 error = raised
+        self._door.close()
         for run in self._door.unfinished():
             self._leave(run)
         kind = None if error is None else type(error)
@@ -515,6 +531,7 @@ class Runtime(Runs, Generic[D]):
     def _root_ended(self, cause: BaseException | None) -> None:
         """The root gave up: nothing runs any more, and nobody else would say so."""
         self._door.shut = "it has failed"
+        self._door.close()
         for run in self._door.unfinished():
             if run.journal is not None:
                 self._leave(run)
@@ -527,6 +544,10 @@ class Runtime(Runs, Generic[D]):
         if self._door.live.get(run.id) is run:
             self._door.leave(run)
         run.settle()
+        self._calm.set()
+
+    def _paused(self, run: Run) -> None:
+        self._door.step_aside(run)
         self._calm.set()
 
     def _leave(self, run: Run) -> None:

@@ -96,6 +96,8 @@ async def hang(context: Context[Parcel]) -> str:
 
 hanging = sequence(take, hang, name="hanging")
 
+asking_late = sequence(hang, pause("approval", output=str), check, name="late")
+
 
 @step
 async def page(context: Context[Parcel], attempt: Attempt[None]) -> str:

@@ -476,8 +476,33 @@ def test_a_paused_run_waits_in_the_journal_and_its_result_takes_its_place(
 def test_more_runs_may_be_paused_than_run_at_once(
     command: Command, place: Place
 ) -> None:
-    place.give(*orders(range(20)))
+    place.give(*orders(range(50)))
+    words = place.words("asking", "--concurrency", "4")
 
-    said = command(*place.words("asking", "--concurrency", "2"))
+    said = command(*words)
+    for line in place.results()[::10]:
+        journal = ("--journal", str(place.journal))
+        command("runs", "answer", line["run_id"], "approval", "yes", *journal)
+    again = command(*words)
 
-    assert "20 did not (20 paused)" in said.err
+    assert "50 did not (50 paused)" in said.err
+    assert "5 of 50 runs completed, 45 did not (45 paused)" in again.err
+
+
+def test_paused_runs_go_on_when_they_are_answered_while_the_command_runs(
+    command: Command, place: Place
+) -> None:
+    paused = [{"number": 0, "text": str(number)} for number in range(6)]
+    place.give(*paused, {"number": 1})
+    journal = ("--journal", str(place.journal))
+
+    with begun(place.words("asking_late", "--concurrency", "2"), HANG="1"):
+        # One place is taken by the run that hangs; the others take turns.
+        wait_until(lambda: place.done()["hang 1"] == 1 and place.written == 6)
+        for line in place.results():
+            said = command("runs", "answer", line["run_id"], "approval", "y", *journal)
+            assert said.code == 0
+            assert "nobody executes" not in said.out
+        told = command("runs", "list", *journal).out
+
+    assert "7 runs: 6 completed, 1 running" in told

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from images import RUN, Filmed, known, utcnow
@@ -62,3 +63,48 @@ def test_a_run_goes_on_from_wherever_it_was_and_repeats_nothing(
         check_meaning(spec, INPUT, result)
         assert not done & set(ran), "what was finished was done again"
         assert len(ran) == len(set(ran))
+
+
+TAKING_TURNS = ("one", "two", "three")
+
+
+async def _run_in_turns(
+    workflow: AnyNode, store: MemoryStore, start: float, places: int
+) -> dict[str, RunResult[object]]:
+    results: dict[str, RunResult[object]] = {}
+    async with Runtime(
+        workflow,
+        seed=1,
+        journal=store,
+        max_runs=places,
+        utcnow=utcnow(start),
+    ) as runtime:
+
+        async def one(run_id: str) -> None:
+            results[run_id] = await runtime.run(workflow, INPUT, run_id=run_id)
+
+        async with trio.open_nursery() as nursery:
+            for run_id in TAKING_TURNS:
+                nursery.start_soon(one, run_id)
+    return results
+
+
+@settings(
+    max_examples=int(os.environ.get("UNDERSTUDY_RESUMES", "200")) // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(spec=trees(), seed=seeds(), places=st.integers(1, 2), at=st.floats(0, 1))
+def test_runs_that_wait_for_a_place_again_and_again_come_to_the_same_end(
+    spec: Group, seed: int, places: int, at: float
+) -> None:
+    workflow = build(spec)
+    store = Filmed()
+    results = run_seeded(_run_in_turns, workflow, store, 0.0, places, seed=seed)
+    start, image = store.images[round(at * (len(store.images) - 1))]
+    done = {key for run_id in TAKING_TURNS for key in known(image, run_id).finished}
+    ran.clear()
+    again = run_seeded(_run_in_turns, workflow, image, start, places, seed=seed + 1)
+    assert not done & set(ran), "what was finished was done again"
+    for result in [*results.values(), *again.values()]:
+        check_meaning(spec, INPUT, result)

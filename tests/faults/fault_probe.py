@@ -85,6 +85,9 @@ async def check_at_rest(runtime: Runtime[object], ledger: Ledger) -> None:
         assert len(actor._idle) == len(actor._workers)
     assert runtime._door._inside == 0
     assert runtime._door.waiting == 0
+    assert len(runtime._door._back) == 0
+    assert not runtime._door._aside
+    assert not runtime._door._staying
     assert len(runtime._budget.ledger.open) == 0
     assert len(runtime._flow.watchdog) == 0
     assert runtime._flow.observers == []

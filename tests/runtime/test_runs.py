@@ -301,7 +301,7 @@ def test_a_clean_exit_does_not_wait_for_runs_in_line_behind_paused_ones(
     flow = sequence(double, pause("ask", output=int))
 
     async def main() -> None:
-        async with Runtime(flow, max_runs=1) as runtime:
+        async with Runtime(flow, max_runs=1, max_paused=0) as runtime:
             handles = [await runtime.submit(flow, number) for number in range(2)]
         assert {handle.status for handle in handles} == {RunStatus.CANCELLED}
         assert trio.current_time() == 1.0
@@ -314,7 +314,7 @@ def test_a_clean_exit_waits_for_a_pause_with_a_time_limit(seed: int) -> None:
     flow = sequence(pause("ask", output=int, timeout=9.0, default=5))
 
     async def main() -> None:
-        async with Runtime(flow, max_runs=1) as runtime:
+        async with Runtime(flow, max_runs=1, max_paused=0) as runtime:
             handles = [await runtime.submit(flow, number) for number in range(2)]
         assert [(await handle.result()).value for handle in handles] == [5, 5]
         assert trio.current_time() == 18.0

@@ -61,7 +61,9 @@ def cell(*records: Record, **terms: object) -> Run:
     batch.blobs[b"digest"] = b"\xa5large"
     store.open()
     store.write(batch)
-    flow = Flow(Watchdog(lambda: NOW, 1.0), lambda _: None)
+    flow = Flow(
+        Watchdog(lambda: NOW, 1.0), lambda _: None, lambda _: None, lambda _: False
+    )
     book = Book(RECORDER, Keys(), lambda: NOW, lambda: TODAY)
     shapes = SimpleNamespace(nodes={"w": {"a": 4}}, now={"w": 9})
     recovery = Recovery(store, book, flow, ACCOUNT, cast("Shapes", shapes))

@@ -25,8 +25,8 @@ from understudy_protocols.budget import Budget
 from understudy_protocols.errors import SetupError
 from understudy_protocols.sensitive import sensitive_fields
 
-OPEN_RUNS = 1_000_000
-"""Runs of a journal that may be open: who waits for a person must not keep others out."""
+MAX_PAUSED = 1_000_000
+"""Runs that may wait for a person and keep no other line from being run."""
 
 
 class HowDurable(Enum):
@@ -158,7 +158,8 @@ def run(
         plan.workflow,
         models=load_models(models, target.module),
         deps=cast("Never", load_deps(deps, target.module)),
-        max_runs=concurrency if journal is None else OPEN_RUNS,
+        max_runs=concurrency,
+        max_paused=MAX_PAUSED,
         budget=_usd("--max-cost", max_cost),
         journal=journal,
         durability=(durability or HowDurable.STEP).value,

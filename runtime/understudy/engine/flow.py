@@ -13,6 +13,7 @@ from collections.abc import Callable
 import trio
 
 from understudy.engine.arrivals import Passage, Question
+from understudy.engine.run_journal import Landing
 from understudy.engine.strand import Run, Strand
 from understudy.events import EventKind, RunEvent
 from understudy_actors.watchdog import Cut, Watchdog
@@ -28,30 +29,35 @@ Skip = Callable[[Strand, OrchestrationState[object]], None]
 """What follows a node that did not run."""
 
 
-def _nobody_waits() -> None:
-    return None
-
-
 class Flow:
     """The services that all nodes of a runtime share.
 
     Args:
       watchdog: keeps deadlines and timers.
       on_settled: called when a run is over and nothing of it is in hand.
+      on_paused: called when all of a run has come to wait for somebody.
+      on_answered: called when such a run was answered, to have `go_on` called as
+        soon as it may; whether that was at once.
 
     Attributes:
       now: the clock; seconds.
       context: the context that the runtime was entered in.
-      on_paused: called when all of a run has come to wait for somebody.
       observers: called with every event; checked before an event is made.
     """
 
-    def __init__(self, watchdog: Watchdog, on_settled: Callable[[Run], None]) -> None:
+    def __init__(
+        self,
+        watchdog: Watchdog,
+        on_settled: Callable[[Run], None],
+        on_paused: Callable[[Run], None],
+        on_answered: Callable[[Run], bool],
+    ) -> None:
         self.watchdog = watchdog
         self.now: Callable[[], float] = watchdog.now
         self.context: contextvars.Context = contextvars.copy_context()
         self.on_settled = on_settled
-        self.on_paused: Callable[[], None] = _nobody_waits
+        self.on_paused = on_paused
+        self.on_answered = on_answered
         self.observers: list[Callable[[RunEvent], None]] = []
 
     def enter_system(self) -> None:
@@ -137,11 +143,15 @@ class Flow:
 
     def fail_at(self, strand: Strand, path: str, failure: Failure) -> None:
         """Fail a strand that waits before the node at *path*."""
+
+        def follow() -> None:
+            self.in_turn(strand, lambda: self.fail(strand, failure))
+
         journal = strand.run.journal
         if journal is None or strand.ended:
-            self.fail(strand, failure)
+            follow()
         else:
-            journal.lost(strand, path, failure, lambda: self.fail(strand, failure))
+            journal.lost(strand, path, failure, follow)
 
     def decide(
         self,
@@ -278,7 +288,38 @@ class Flow:
             run.expiry.cancel()
             run.expiry = None
         self._stands(run, RunStatus.PAUSED)
-        self.on_paused()
+        self.on_paused(run)
+
+    def come_back(self, run: Run) -> None:
+        """A run that waited as a whole was answered: let it go on when it may."""
+        run.returning = []
+        if not self.on_answered(run):
+            self._stands(run, RunStatus.QUEUED)
+
+    def go_on(self, run: Run) -> None:
+        """Let a run go on that was answered: it has a place."""
+        follows, run.returning = run.returning, None
+        assert follows is not None, "it has come back"
+        if run.ended:
+            return  # and its end is not safe yet
+        self.start_clock(run)
+        for follow in follows:
+            follow()
+
+    def in_turn(self, strand: Strand, follow: Callable[[], None]) -> None:
+        """Do what follows a pause: now, or when the run has a place.
+
+        Also if it is a failure: what was answered first is to be followed first, as
+        it will be when the records are followed again.
+        """
+        if strand.ended:
+            return
+        returning = strand.run.returning
+        if returning is None:
+            follow()
+        else:
+            strand.waiting = landing = Landing(strand, follow)
+            returning.append(landing)
 
     def start_clock(self, run: Run) -> None:
         """Let active time pass again."""

@@ -67,6 +67,8 @@ class Hosted:
 
     def begin(self, run: Run) -> None:
         """Set *run* going from its accepted state, when that is on record."""
+        if run.ended:
+            return  # in line, and its end is not safe yet
         run.become(RunStatus.RUNNING)
         if run.journal is None:
             self.enter(run)

@@ -98,10 +98,10 @@ class OpenPause:
         if timeout is not None:
             at = flow.now() + max(0.0, timeout)
             self.timer = flow.watchdog.call_at(at, self._timed_out)
-        if run.paused == run.leaves:
-            flow.stop_clock(run)
         if flow.observers:
             flow.tell("paused", self.strand, path=self.op.path, detail=self.key)
+        if run.paused == run.leaves:
+            flow.stop_clock(run)
 
     def wait(self) -> None:
         """Let the strand stand here."""
@@ -124,17 +124,21 @@ class OpenPause:
         run = self.strand.run
         if run.journal is None:
             self._close()
-            self.go_on(value)
+            self._answered(value)
             return
         recorded = run.journal.answered(self.strand, self.op.path, value)
         self._close()
-        recorded(lambda: self.go_on(value))
+        recorded(lambda: self._answered(value))
+
+    def _answered(self, value: object) -> None:
+        flow = self.op.flow
+        if flow.observers:
+            flow.tell("answered", self.strand, path=self.op.path)
+        flow.in_turn(self.strand, lambda: self.go_on(value))
 
     def go_on(self, value: object) -> None:
         """Lead the strand on."""
         flow = self.op.flow
-        if flow.observers:
-            flow.tell("answered", self.strand, path=self.op.path)
         try:
             self.op.then(self.strand, self.state, value)
         except Exception as error:  # noqa: BLE001 - the run's affair, not the answerer's
@@ -152,7 +156,7 @@ class OpenPause:
         run: Run = self.strand.run
         self.leave()
         if run.status is RunStatus.PAUSED:
-            self.op.flow.start_clock(run)
+            self.op.flow.come_back(run)
 
     def _timed_out(self) -> None:
         self.timer = None

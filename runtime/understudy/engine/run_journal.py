@@ -54,7 +54,7 @@ def micros_of(moment: datetime) -> int:
 
 
 class Landing(msgspec.Struct):
-    """What a strand waits in while its record is being written.
+    """What a strand waits in while its record is being written, or for a place.
 
     Args:
       follow: how it goes on; None when it has, or does not.

@@ -20,7 +20,7 @@ import trio
 from understudy.budgets import RunBudget
 from understudy.engine.places import StepEntry, Waiting, function_entry
 from understudy.engine.replay import Replay
-from understudy.engine.run_journal import RunJournal
+from understudy.engine.run_journal import Landing, RunJournal
 from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
@@ -212,6 +212,8 @@ class Run(Strand):
       workflow: the name of what it runs.
       on_end: set when the run is over and nothing of it is in hand.
       on_done: called then.
+      returning: what is to follow when it has a place again, while it waits for
+        one after an answer; None otherwise.
       leaves: strands that are in one place, as opposed to split.
       paused: how many of these are in a pause.
       log: the steps that have ended, in that order.
@@ -247,6 +249,7 @@ class Run(Strand):
         "priority",
         "remaining",
         "replay",
+        "returning",
         "state",
         "status",
         "stuck",
@@ -297,6 +300,7 @@ class Run(Strand):
         self.replay: Replay | None = None
         self.suspended: RunSuspendedError | None = None
         self.begin: Callable[[Run], None] | None = None
+        self.returning: list[Landing] | None = None
         self.on_done: Callable[[], None] | None = None
         self.on_end: trio.Event = trio.Event()
         self._change: trio.Event | None = None

@@ -6,19 +6,21 @@ turns; within a tenant first come, first served.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Hashable)
 
 
 class WaitingLine(Generic[T]):
-    """A line with priorities, fair between tenants."""
+    """A line with priorities, fair between tenants; nobody stands in it twice."""
 
     def __init__(self) -> None:
         # Invariant: no tenant with an empty queue, no priority without a
         # tenant.  The first tenant of a priority is the next to be served.
-        self._lanes: dict[int, OrderedDict[str, deque[T]]] = {}
+        # Ordered dictionaries, since whoever stands in the middle may leave.
+        self._lanes: dict[int, OrderedDict[str, OrderedDict[T, None]]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -27,7 +29,7 @@ class WaitingLine(Generic[T]):
     def add(self, item: T, priority: int, tenant: str) -> None:
         """Put *item* behind those of its tenant and priority."""
         lane = self._lanes.setdefault(priority, OrderedDict())
-        lane.setdefault(tenant, deque()).append(item)
+        lane.setdefault(tenant, OrderedDict())[item] = None
         self._count += 1
 
     def pop(self) -> T:
@@ -41,7 +43,7 @@ class WaitingLine(Generic[T]):
         priority = max(self._lanes)
         lane = self._lanes[priority]
         tenant, queue = next(iter(lane.items()))
-        item = queue.popleft()
+        item, _ = queue.popitem(last=False)
         self._count -= 1
         if queue:
             lane.move_to_end(tenant)
@@ -54,7 +56,7 @@ class WaitingLine(Generic[T]):
         queue = self._lanes.get(priority, OrderedDict()).get(tenant)
         if queue is None or item not in queue:
             return False
-        queue.remove(item)
+        del queue[item]
         self._count -= 1
         if not queue:
             self._forget(priority, tenant)

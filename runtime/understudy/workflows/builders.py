@@ -270,7 +270,8 @@ def pause(
 ) -> Pause[object, object, object]:
     """Wait until a person or another system gives the value.
 
-    The run's deadline stands still meanwhile.
+    While all of a run waits so, its deadline stands still, and it takes no place
+    among `max_runs` of its runtime.
 
     Args:
       output: the type that the answer must have.
