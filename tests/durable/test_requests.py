@@ -18,6 +18,8 @@ from understudy import (
     RunStatus,
     Runtime,
     StepError,
+    best_effort,
+    parallel,
     pause,
     sequence,
     step,
@@ -169,6 +171,40 @@ def test_a_retry_of_a_failed_run_begins_where_it_failed() -> None:
     assert len(notes) == 1
     with pytest.raises(SetupError, match="no run 'other'"):
         live(workflow, store, lambda runtime: _async(runtime.retry, "other"))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_retry_repeats_no_failure_that_the_run_went_on_after(cancelled: bool) -> None:
+    notes: list[str] = []
+    fixed: list[bool] = []
+
+    async def body(context: Context[object]) -> str:
+        await trio.sleep(1)
+        if not fixed:
+            raise StepError("not yet", cause=Cause.STEP_ERROR)
+        return "mended"
+
+    fails = step(name="fails", output=str)(body)
+    both = parallel(fails, noting("a", notes), join=best_effort(), name="both")
+    workflow: Flow = sequence(both, noting("b", notes), fails.named("last"))
+    store = MemoryStore()
+
+    async def end(runtime: Runtime[object]) -> Result:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(2.5 if cancelled else 9.0)
+        handle.cancel()
+        return await handle.result()
+
+    assert not live(workflow, store, end).ok
+    notes.clear()
+    fixed.append(True)
+
+    async def retry(runtime: Runtime[object]) -> Result:
+        return await runtime.retry(RUN).result()
+
+    again = live(workflow, store, retry)
+    assert again.value == "mended"
+    assert notes == []
 
 
 async def _async(call: object, *arguments: object) -> object:

@@ -11,6 +11,7 @@ from understudy.workflows.inputs import admit
 from understudy.workflows.plan import Plan
 from understudy.workflows.step import Step
 from understudy_protocols.errors import SetupError
+from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
     Accepted,
     Ended,
@@ -45,17 +46,14 @@ def forked(
     """
     kept: list[Record] = []
     found = from_step is None
+    failing = _failing(records) if found else None
     for record in _history(records):
-        if isinstance(record, Accepted):
-            kept.append(record)
-            continue
-        path = path_of(record.node)
-        if from_step is None:
-            if isinstance(record, Failed):
-                break
-        elif _is(path, from_step):
-            found = True
+        if record is failing:
             break
+        if from_step is not None and not isinstance(record, Accepted):
+            found = _is(path_of(record.node), from_step)
+            if found:
+                break
         kept.append(record)
     if not found:
         raise SetupError(
@@ -84,6 +82,17 @@ def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
     for record in records:
         if not isinstance(record, Ended | Held | Released | Reshaped):
             yield record
+
+
+def _failing(records: Sequence[Record]) -> Record | None:
+    """Return what a run failed by, or would have: other failures it went on after."""
+    last = records[-1]
+    history = [*_history(records)]
+    failed = [record for record in history if isinstance(record, Failed)]
+    if not failed:
+        return None
+    has_failed = isinstance(last, Ended) and last.status == RunStatus.FAILED.value
+    return failed[-1] if has_failed or failed[-1] is history[-1] else None
 
 
 def _changed(
