@@ -19,8 +19,11 @@ from understudy import (
     Runtime,
     StepError,
     best_effort,
+    each,
+    named_function,
     parallel,
     pause,
+    repeat,
     sequence,
     step,
 )
@@ -205,6 +208,39 @@ def test_a_retry_repeats_no_failure_that_the_run_went_on_after(cancelled: bool) 
     again = live(workflow, store, retry)
     assert again.value == "mended"
     assert notes == []
+
+
+def test_a_retry_asks_the_users_code_again_that_raised() -> None:
+    notes: list[str] = []
+    asked: list[str] = []
+
+    def enough(_: object) -> bool:
+        asked.append("enough?")
+        if len(asked) == 1:
+            raise LookupError("not yet")
+        return True
+
+    until = named_function("enough", enough)
+    workflow: Flow = repeat(noting("a", notes), until=until, max_rounds=2)
+    store = MemoryStore()
+    assert live(workflow, store, ends(workflow)).status is RunStatus.FAILED
+
+    async def retry(runtime: Runtime[object]) -> Result:
+        return await runtime.retry(RUN).result()
+
+    assert live(workflow, store, retry).value == "a"
+    assert (len(notes), len(asked)) == (1, 2)
+    asked.clear()
+
+    def over(_: object) -> tuple[int, ...]:
+        enough(_)
+        return (7,)
+
+    of_all = each(noting("b", []), over=named_function("over", over))
+    workflow, store = sequence(noting("a", notes), of_all), MemoryStore()
+    assert live(workflow, store, ends(workflow)).status is RunStatus.FAILED
+    assert live(workflow, store, retry).value == ("b",)
+    assert (len(notes), len(asked)) == (2, 2)
 
 
 async def _async(call: object, *arguments: object) -> object:

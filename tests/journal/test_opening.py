@@ -25,6 +25,14 @@ def test_a_new_journal_has_pages_of_the_size_that_is_wanted(
         assert connection.execute("PRAGMA page_size").fetchall() == [(8192,)]
 
 
+def test_taking_a_journal_over_leaves_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    take_over(Path("runs.db")).close()
+    assert os.listdir() == ["runs.db"]
+
+
 def test_what_a_crash_left_in_the_log_is_in_the_file_when_it_is_taken_over(
     tmp_path: Path,
 ) -> None:

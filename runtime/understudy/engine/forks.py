@@ -14,6 +14,7 @@ from understudy_protocols.errors import SetupError
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
     Accepted,
+    Decided,
     Ended,
     Failed,
     Finished,
@@ -86,13 +87,22 @@ def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
 
 def _failing(records: Sequence[Record]) -> Record | None:
     """Return what a run failed by, or would have: other failures it went on after."""
-    last = records[-1]
-    history = [*_history(records)]
+    end, history = records[-1], [*_history(records)]
+    last = history[-1]
     failed = [record for record in history if isinstance(record, Failed)]
-    if not failed:
+    has_failed = isinstance(end, Ended) and end.status == RunStatus.FAILED.value
+    if has_failed and isinstance(last, Decided):
+        return last  # the user's code has raised
+    if not failed or not (has_failed or failed[-1] is last):
         return None
-    has_failed = isinstance(last, Ended) and last.status == RunStatus.FAILED.value
-    return failed[-1] if has_failed or failed[-1] is history[-1] else None
+    found = failed[-1]
+    asked = [
+        record
+        for record in history
+        if isinstance(record, Decided)
+        and (record.node, record.position) == (found.node, found.position)
+    ]
+    return asked[-1] if asked else found
 
 
 def _changed(
