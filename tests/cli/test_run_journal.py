@@ -229,6 +229,21 @@ def test_a_key_names_the_runs_and_the_rest_of_a_line_must_stay(
     )
 
 
+def test_of_lines_with_one_key_the_first_has_it_and_those_that_say_the_same(
+    command: Command, place: Place
+) -> None:
+    texts = ["a", "b", "a", "c"]
+    place.give(*({"number": 7, "text": text} for text in texts))
+
+    said = command(*place.words("packing", "--key", "number"))
+
+    assert said.code == 1
+    told = [(one["failure"] or {}).get("message") for one in place.results()]
+    wrong = "has the number of an earlier line, and other content"
+    assert told == [None, wrong, None, wrong]
+    assert place.done().total() == 2
+
+
 def test_a_line_without_the_key_gets_a_result_that_says_so(
     command: Command, place: Place
 ) -> None:
@@ -280,9 +295,47 @@ def test_results_of_another_input_are_left_alone(
     place.give(*orders(range(2)))
     shorter = refused(command(*place.words("packing")))
 
-    assert "line 1 of the input is not the one that" in other
+    assert "line 1 of the input is not what it was when" in other
     assert "has a result of line 3, which the input does not have" in shorter
     assert place.out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "key"),
+    [
+        ({"number": "three"}, "number"),
+        ({"number": 1, "text": "another one"}, "number"),
+        ({"number": 3}, "text"),
+    ],
+)
+def test_a_line_that_was_refused_is_not_passed_over_when_it_has_been_mended(
+    command: Command, place: Place, before: object, key: str
+) -> None:
+    place.give({"number": 1}, before)
+    for _ in range(2):  # nothing is mended yet
+        assert command(*place.words("packing", "--key", key)).code == 1
+    content = place.out.read_bytes()
+
+    place.give({"number": 1}, {"number": 3})
+    told = refused(command(*place.words("packing", "--key", "number")))
+    assert "of the input is not what it was when" in told
+    assert "begin it anew with --overwrite" in told
+    assert place.out.read_bytes() == content
+
+    said = command(*place.words("packing", "--key", "number", "--overwrite"))
+    assert said.code == 0, said.err
+
+
+def test_results_that_stand_in_an_output_twice_are_not_counted_twice(
+    command: Command, place: Place
+) -> None:
+    place.give(*orders(range(2)))
+    command(*place.words("packing"))
+    place.out.write_bytes(2 * place.out.read_bytes())
+
+    assert "is not what a job with a journal writes" in refused(
+        command(*place.words("packing"))
+    )
 
 
 def test_an_output_in_the_order_of_the_ends_is_not_continued_in_that_of_the_inputs(

@@ -79,6 +79,7 @@ class _Usage(msgspec.Struct):
 
 class _Failure(msgspec.Struct):
     cause: str
+    where: str = ""
 
 
 class _Line(msgspec.Struct):
@@ -106,7 +107,7 @@ class Earlier:
     def __init__(self, output: str, *, ordered: bool) -> None:
         self._output = output
         self._ordered = ordered
-        self._ids: dict[int, str | None] = {}
+        self._ids: dict[int, str] = {}
         self.end: int = 0
 
     def take(self, fd: int, workflow: str, tally: Tally) -> None:
@@ -129,7 +130,9 @@ class Earlier:
                 raise self._foreign()
             if line.status not in _FINAL:
                 return
-            self._ids[line.line] = line.run_id
+            if line.line in self._ids:
+                raise self._foreign()
+            self._ids[line.line] = _whose(line)
             self.end += len(content)
             _count(line, tally)
 
@@ -150,11 +153,15 @@ class Earlier:
         if line not in self._ids:
             return False
         found = self._ids.pop(line)
-        # Without an id it was refused, in a way that its id does not tell of.
-        if found is not None and found != run_id:
+        if run_id is None:
+            same = found == refused_place(line, None)
+        else:
+            same = found in (run_id, refused_place(line, run_id))
+        if not same:
             raise MisfitError(
-                f"line {line} of the input is not the one that {self._output} has a "
-                "result of; write to another file, or begin it anew with --overwrite"
+                f"line {line} of the input is not what it was when {self._output} was "
+                "written, or is taken otherwise; write to another file, or begin it "
+                "anew with --overwrite: what has ended is not run again"
             )
         return True
 
@@ -180,6 +187,15 @@ class Earlier:
             f"{self._output} exists already, and what stands in it is not what a job "
             "with a journal writes; give --overwrite to replace it, or another name"
         )
+
+
+def refused_place(line: int, run_id: str | None) -> str:
+    """Return where a line failed that was refused, as its result tells.
+
+    Args:
+      run_id: that its run would have had; None if it cannot have any.
+    """
+    return f"line {line}" if run_id is None else f"run {run_id}"
 
 
 def is_kept(fd: int) -> bool:
@@ -214,6 +230,13 @@ def _result(content: bytes) -> _Line | None:
         return _read_line(content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def _whose(line: _Line) -> str:
+    """Return what tells the input of a result: its run, or how it was refused."""
+    if line.run_id is not None:
+        return line.run_id
+    return "" if line.failure is None else line.failure.where
 
 
 def _count(line: _Line, tally: Tally) -> None:

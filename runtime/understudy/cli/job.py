@@ -14,7 +14,14 @@ from typing import Never, cast
 
 import trio
 
-from understudy.cli.continuing import Earlier, MisfitError, cut, is_kept, requests_done
+from understudy.cli.continuing import (
+    Earlier,
+    MisfitError,
+    cut,
+    is_kept,
+    refused_place,
+    requests_done,
+)
 from understudy.cli.job_spec import Ended, JobSpec, Show
 from understudy.cli.lines import Line, Lines
 from understudy.cli.reading import Records
@@ -343,7 +350,8 @@ class _Job:
 
     def _refuse(self, line: Line, problem: str) -> None:
         self.tally.add("bad input", None)
-        self._put(line.index, refused_line(line.number, problem))
+        where = refused_place(line.number, line.run_id)
+        self._put(line.index, refused_line(line.number, problem, where))
 
     def _put(self, index: int, line: bytes) -> None:
         self.writer.add(self.order.put(index, line))

@@ -60,9 +60,9 @@ def _unfinished(line: int, run_id: str, status: str) -> dict[str, object]:
     }
 
 
-def refused_line(line: int, problem: str) -> bytes:
+def refused_line(line: int, problem: str, where: str) -> bytes:
     """Return the line of an input that no run could be made of."""
-    failure = Failure.of(Cause.SETUP, problem, where=f"line {line}")
+    failure = Failure.of(Cause.SETUP, problem, where=where)
     return json_line(
         {
             "run_id": None,

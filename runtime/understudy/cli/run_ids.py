@@ -18,7 +18,8 @@ _DIGEST_BYTES = 8
 class RunIds:
     """Gives the lines of one input their ids, in order.
 
-    By a key an id is the key's value.  Else it is a digest of what the line says, and
+    By a key an id is the key's value, and of lines that say different things only the
+    first can have it.  Else it is a digest of what the line says, and
     which of the lines it is that say the same.
 
     Args:
@@ -29,6 +30,7 @@ class RunIds:
     def __init__(self, workflow: str, key: str | None) -> None:
         self._workflow = workflow
         self._key = key
+        self._keyed: dict[str, bytes] = {}
         self._seen: set[bytes] = set()
         self._again: Counter[bytes] = Counter()
 
@@ -36,12 +38,18 @@ class RunIds:
         """Return the id of the next line's run.
 
         Raises:
-          InputError: it has no such key.
+          InputError: it has no such key, or that of another line.
         """
-        if self._key is not None:
-            return f"{self._workflow}-{_key(record, self._key)}"
         content = _canonical(record.value)
         digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+        if self._key is not None:
+            key = _key(record, self._key)
+            if self._keyed.setdefault(key, digest) != digest:
+                raise InputError(
+                    f"line {record.line}",
+                    f"has the {self._key} of an earlier line, and other content",
+                )
+            return f"{self._workflow}-{key}"
         name = f"{self._workflow}-{digest.hex()}"
         if digest not in self._seen:
             self._seen.add(digest)
