@@ -114,7 +114,8 @@ class Retrying(_Placed, frozen=True, array_like=True, tag=5):
 
     Args:
       number: of the one that follows.
-      attempts: all that failed so far; plain data.
+      attempts: those that failed since the last such record; plain data.  Those of
+        before may be among them: an attempt is known by its number.
       due: when it begins, on the calendar; microseconds, None for at once.
     """
 

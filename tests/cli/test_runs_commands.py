@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -203,7 +204,7 @@ def test_a_run_is_shown_over_time_with_its_costs_and_what_failed_in_it(
     assert len(lines) < 20
     (page,) = [line for line in lines if line.startswith("page ")]
     assert page.endswith("$0.0200")
-    assert "  990 completed, 10 failed" in lines
+    assert "  990 completed, 10 failed; 3 of 10 are shown (--all)" in lines
     assert "  looks/look: 7 is not good (step_error)" in lines
     assert (
         len(command("runs", "show", result["run_id"], "--all").out.splitlines()) > 1000
@@ -245,6 +246,38 @@ def test_a_pause_that_is_open_is_shown_with_the_command_that_answers_it(
     assert "approval waits for an answer" in lines
     assert f"  understudy runs answer {result['run_id']} approval VALUE" in lines
     assert "nobody executes this journal now" in lines[-1]
+
+
+def test_a_command_that_is_shown_can_be_given_as_it_stands(
+    command: Command, here: Path
+) -> None:
+    names = ["--key", "text", "--journal", "my runs.db"]
+    said = command(
+        "run", f"{FLOWS}:asking", "-", *names, stdin='{"number": 1, "text": "a; b"}'
+    )
+    assert said.code == 1
+
+    out = command("runs", "show", "asking", "--journal", "my runs.db").out
+
+    (shown,) = [line for line in out.splitlines() if "runs answer" in line]
+    assert shlex.split(shown) == [
+        *("understudy", "runs", "answer", "--journal", "my runs.db"),
+        *("asking-a; b", "approval", "VALUE"),
+    ]
+
+
+def test_an_endless_failure_is_shown_with_its_beginning(
+    command: Command, ran: Ran, here: Path
+) -> None:
+    (result,) = ran("asking", {"number": 1, "text": "bad" + " and worse" * 10_000})
+    command("runs", "answer", result["run_id"], "approval", "yes")
+    (result,) = ran("asking", {"number": 1, "text": "bad" + " and worse" * 10_000})
+    assert result["status"] == "failed"
+
+    lines = command("runs", "show", "asking").out.splitlines()
+
+    assert len(lines) < 40
+    assert lines[-1] == "… (--json shows all of it)"
 
 
 def test_an_id_may_be_cut_short_if_it_is_of_one_run(command: Command, ran: Ran) -> None:

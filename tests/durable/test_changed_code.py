@@ -232,7 +232,7 @@ def test_changes_can_be_accepted_for_all_runs() -> None:
 def test_no_word_makes_a_run_go_where_its_records_do_not_lead() -> None:
     image = crashed(made("a", "b", "c"), 1.5)
     told = held(made("b", "c"), image, accept_changes=True)
-    assert told == "record 1 is of a, which the run does not come to"
+    assert told == "record 1 is of a, which the run does not come to (a is gone)"
 
 
 def test_a_held_run_goes_on_when_it_is_told_to() -> None:

@@ -599,6 +599,29 @@ def test_each_failed_attempt_is_on_record() -> None:
     assert again == [2, 3]
 
 
+def test_each_failed_attempt_is_on_record_once_until_the_step_ends() -> None:
+    async def body(context: Context[object], attempt: Attempt[object]) -> object:
+        await trio.sleep(1.0)
+        if attempt.number < 41:
+            raise StepError("no", cause=Cause.SERVER)
+        return attempt.number
+
+    retry = RetryConfig(max_attempts=41, backoff_base=0)
+    stubborn: Flow = step(name="stubborn", output=int, retry=retry)(body)
+    store = MemoryStore()
+    for start in (0.0, 10.0, 20.0):
+        film = Filmed(store)
+        live(stubborn, film, ends(stubborn), start=start)
+        store = image_at(film, 10.0)
+    sizes = [len(one) for one in store._records[1]]
+    assert max(sizes[2:]) < 1.2 * min(sizes[1:])
+
+    result = live(stubborn, store, ends(stubborn), start=30.0)
+    (entry,) = result.steps
+    assert [one.number for one in entry.attempts] == list(range(1, 41))
+    assert result.value == 41
+
+
 def test_a_run_that_cannot_be_read_keeps_no_other_from_going_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -158,7 +158,7 @@ class Recovery:
         except ChangedError as error:
             raise RunHeldError(run.id, CHANGED, str(error)) from error
         except DivergedError as error:
-            since = "" if before is None else shapes.all_changes(hosted.name, before)
+            since = shapes.all_changes(hosted.name, run.journal.shape)
             detail = f"{error} ({since})" if since else str(error)
             raise RunHeldError(run.id, CHANGED, detail) from error
         except (CodecError, JournalError) as error:

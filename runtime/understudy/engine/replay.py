@@ -79,7 +79,7 @@ class Replay:
     Attributes:
       ended: how the run ended; None if it has not.
       open: attempts that did not end and what they can have used, by place.
-      used: what the failed attempts used of steps that have not ended, by place.
+      tried: the failed attempts of steps that have not ended, by place.
       paused: for how long, in all, the whole run waited for somebody; seconds.
     """
 
@@ -97,7 +97,7 @@ class Replay:
         self._on_called = on_called
         self.ended: Ended | None = None
         self.open: dict[tuple[str, str], tuple[int, Usage]] = {}
-        self.used: dict[tuple[str, str], Usage] = {}
+        self.tried: dict[tuple[str, str], tuple[AttemptRecord, ...]] = {}
         self.paused: float = 0.0
         self._paused_since: int | None = None
         self._begun: dict[tuple[str, str], int] = {}
@@ -185,10 +185,11 @@ class Replay:
                 self._on_called(path, record.position, self._outcome(record))
                 return
             case _:
-                for kept in (self._begun, self.open, self.used):
+                before = self.tried.get(key, ())
+                for kept in (self._begun, self.open, self.tried):
                     kept.pop(key, None)
                 if isinstance(record, Retrying):
-                    self.used[key] = used_by(self.attempts(record.attempts))
+                    self.tried[key] = _joined(before, self.attempts(record.attempts))
         if arrival.strand.ended:
             return  # it was called off while the record was being written
         # Before it is followed: the strand may come here again at once.
@@ -200,7 +201,7 @@ class Replay:
     def spent(self) -> Usage:
         """What steps have used, or can have, that have not ended."""
         worst = [usage for _, usage in self.open.values()]
-        return sum([*self.used.values(), *worst], NO_USAGE)
+        return sum([*map(used_by, self.tried.values()), *worst], NO_USAGE)
 
     # What arrivals need of the records
 
@@ -267,6 +268,14 @@ class Replay:
     def moment(self, at: int) -> float:
         """Return when that was, on the runtime's clock; seconds."""
         return self._created + at / MICROS
+
+
+def _joined(
+    before: tuple[AttemptRecord, ...], more: tuple[AttemptRecord, ...]
+) -> tuple[AttemptRecord, ...]:
+    """Return all of the attempts, also if *more* begins with those of *before*."""
+    last = before[-1].number if before else 0
+    return (*before, *(one for one in more if one.number > last))
 
 
 def misfit(path: str, record: Placed) -> DivergedError:

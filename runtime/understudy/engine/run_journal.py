@@ -196,7 +196,11 @@ class RunJournal:
         attempts: tuple[AttemptRecord, ...],
         delay: float,
     ) -> None:
-        """An attempt has failed, and the one of that *number* follows."""
+        """An attempt has failed, and the one of that *number* follows.
+
+        Args:
+          attempts: those that have failed and are not on record yet.
+        """
         due = None
         if delay > 0:
             due = self._book.moment() + round(delay * MICROS)

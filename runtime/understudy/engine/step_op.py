@@ -218,7 +218,7 @@ class StepArrival:
                 op.passed_by(strand, self.state, skipped(op.path, strand, at))
             case Retrying():
                 self.number, self.due = record.number, record.due
-                self.attempts = replay.attempts(record.attempts)
+                self.attempts = replay.tried[op.path, record.position]
                 return False
             case _:
                 raise misfit(op.path, record)
@@ -233,7 +233,7 @@ class StepArrival:
             # It was paid for, so it counts: in this life, and in those that follow.
             self.number, self.attempts = lost.number + 1, (*self.attempts, lost)
             self.due = None
-            journal.retrying(self.strand, self.op.path, self.number, self.attempts, 0.0)
+            journal.retrying(self.strand, self.op.path, self.number, (lost,), 0.0)
         message = StepMessage(self.strand, self.state, self.number, self.attempts)
         delay = 0.0 if self.due is None else journal.until(self.due)
         if delay > 0:

@@ -246,7 +246,8 @@ class StepWork:
         again = StepMessage(strand, message.state, number + 1, attempts, message.due)
         journal = strand.run.journal
         if journal is not None:
-            journal.retrying(strand, op.path, number + 1, attempts, decision.delay)
+            new = attempts[len(message.attempts) :]
+            journal.retrying(strand, op.path, number + 1, new, decision.delay)
         if decision.delay <= 0:
             return again
         if flow.observers:
@@ -359,7 +360,8 @@ class StepWork:
             attempts = (*attempts, record)
             journal = strand.run.journal
             if journal is not None:
-                journal.retrying(strand, op.path, number + 1, attempts, 0.0)
+                new = attempts[len(message.attempts) :]
+                journal.retrying(strand, op.path, number + 1, new, 0.0)
             op.again(
                 StepMessage(strand, message.state, number + 1, attempts, message.due)
             )

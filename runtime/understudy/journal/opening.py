@@ -63,7 +63,10 @@ def check_log(place: Path) -> None:
     log = place.with_name(f"{place.name}-wal")
     if not _size(place) and _size(log):
         # SQLite would take it for a new one, and remove the log.
-        raise JournalCorruptError(f"it is empty, and what belongs to it is in {log}")
+        raise JournalCorruptError(
+            f"it is empty, and what belongs to it is in {log}; restore it from a copy, "
+            "or remove that file as well to begin anew"
+        )
     if read_log(log).broken:
         raise JournalCorruptError(
             f"what was written last is damaged in {log}; keep copies of both files, "

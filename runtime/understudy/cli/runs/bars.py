@@ -78,8 +78,11 @@ def rows_of(events: Iterable[Event], *, folded: bool = True) -> tuple[Row, ...]:
     rows: list[Row] = []
     for (path, _), group in by_path.items():
         if folded and len(group) > FOLD_ABOVE:
-            rows.append(Row(path, tuple(group), _counted(group), any(map(_bad, group))))
             bad = [event for event in group if _bad(event) or event.status == "waiting"]
+            note = _counted(group)
+            if len(bad) > SHOWN_OF_FOLDED:
+                note += f"; {SHOWN_OF_FOLDED} of {len(bad):,} are shown (--all)"
+            rows.append(Row(path, tuple(group), note, any(map(_bad, group))))
             rows += [_row(event) for event in bad[:SHOWN_OF_FOLDED]]
         else:
             rows += [_row(event) for event in group]

@@ -146,6 +146,7 @@ def show(
             found,
             story,
             sys.stdout,
+            journal=journal,
             holder=at_work(journal_named(journal)),
             folded=not every,
             values=values,

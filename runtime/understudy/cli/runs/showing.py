@@ -25,7 +25,7 @@ from understudy_protocols.outcomes import RunStatus
 _LEAST_NAME, _MOST_NAME = 12, 36
 _GAP = "  "
 _COMMAND = "cyan"
-_NOTE_LINES = 3
+_NOTE_LINES, _FOOT_LINES = 3, 20
 _LEGEND = (
     (RUNS, "at work"),
     (FAILED, "an attempt that failed"),
@@ -40,6 +40,7 @@ def run_text(
     story: Story,
     file: TextIO,
     *,
+    journal: str | None,
     holder: Holder | None,
     folded: bool,
     values: bool,
@@ -47,6 +48,7 @@ def run_text(
     """Return a run as it is to be written to *file*.
 
     Args:
+      journal: what the commands that are shown have to name; None if nothing.
       holder: who executes the journal now.
       folded: whether a node that was at work often stands in one row.
       values: whether to show what each step gave.
@@ -56,7 +58,7 @@ def run_text(
     lines = [
         *_head(run, story, width),
         *_rows(story, width, folded=folded, values=values),
-        *_foot(run, story, holder, width),
+        *_foot(run, story, journal, holder, width),
     ]
     with console.capture() as captured:
         for line in lines:
@@ -176,36 +178,45 @@ def _bar_style(row: Row) -> str:
 
 
 def _foot(
-    run: StoredRun, story: Story, holder: Holder | None, width: int
+    run: StoredRun,
+    story: Story,
+    journal: str | None,
+    holder: Holder | None,
+    width: int,
 ) -> Iterable[Text]:
-    said = list(_ways_on(run, story, holder))
+    said = list(_ways_on(run, story, journal, holder))
     if said:
         yield Text()
     for words, style in said:
         # What is to be copied stays in one line.
         whole = style == _COMMAND
-        for line in [words] if whole else wrap(words, width):
+        lines = [words] if whole else wrap(words, width)
+        if len(lines) > _FOOT_LINES:
+            lines[_FOOT_LINES:] = ["… (--json shows all of it)"]
+        for line in lines:
             yield Text(line, style)
 
 
 def _ways_on(
-    run: StoredRun, story: Story, holder: Holder | None
+    run: StoredRun, story: Story, journal: str | None, holder: Holder | None
 ) -> Iterable[tuple[str, str]]:
     """Yield what is to be said of where a run stands, and in which style."""
     if story.failure is not None:
         yield f"{run.status.value}: {story.failure}", "red"
     if run.status.terminal:
         return
+    named = "" if journal is None else f"--journal {shlex.quote(journal)} "
+    whose = f"{named}{shlex.quote(run.run_id)}"
     if story.held is not None and run.status is RunStatus.HELD:
         yield f"held ({story.held.reason}): {story.held.detail}", "yellow"
-        yield f"  understudy runs retry {run.run_id}", _COMMAND
+        yield f"  understudy runs retry {whose}", _COMMAND
         return
     for pause in story.open_pauses:
         until = "" if pause.until is None else f", until {moment(pause.until)} UTC"
         yield f"{pause.name} waits for an answer{until}", "yellow"
         key = pause.path if not pause.position else f"{pause.path}#{pause.position}"
         yield (
-            f"  understudy runs answer {run.run_id} {shlex.quote(key)} VALUE",
+            f"  understudy runs answer {whose} {shlex.quote(key)} VALUE",
             _COMMAND,
         )
     if holder is None:
