@@ -238,8 +238,9 @@ def test_of_lines_with_one_key_the_first_has_it_and_those_that_say_the_same(
     said = command(*place.words("packing", "--key", "number"))
 
     assert said.code == 1
-    told = [(one["failure"] or {}).get("message") for one in place.results()]
+    failures = [result["failure"] for result in place.results()]
     wrong = "has the number of an earlier line, and other content"
+    told = [failure and failure["message"] for failure in failures]
     assert told == [None, wrong, None, wrong]
     assert place.done().total() == 2
 
