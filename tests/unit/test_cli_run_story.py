@@ -159,7 +159,7 @@ def test_many_of_a_node_are_one_row_with_those_that_failed() -> None:
     rows = rows_of(told(*records, *failed).events)
 
     assert [(row.name, row.note) for row in rows] == [
-        ("a", "100 completed, 10 failed"),
+        ("a", "100 completed, 10 failed; 3 of 10 are shown (--all)"),
         *((f"a [{n}]", "a: no line (transport)") for n in (100, 101, 102)),
     ]
     assert rows[0].number == 100
