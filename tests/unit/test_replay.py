@@ -92,8 +92,8 @@ class Scene:
         return arrival
 
 
-def used(calls: int) -> AttemptRecord:
-    return AttemptRecord(1, 0.0, 1.0, FAILURE, Usage(calls=calls))
+def used(calls: int, number: int = 1) -> AttemptRecord:
+    return AttemptRecord(number, 0.0, 1.0, FAILURE, Usage(calls=calls))
 
 
 def plain_attempts(*attempts: AttemptRecord) -> object:
@@ -234,11 +234,14 @@ def test_what_is_put_aside_counts_as_used_by_estimate_until_its_attempt_ends() -
     assert scene.replay.broken_off("a", Strand()) is None
 
 
-def test_failed_attempts_count_as_used_until_their_step_ends() -> None:
+@pytest.mark.parametrize("told_again", [(), (used(1),)])
+def test_failed_attempts_count_as_used_until_their_step_ends(
+    told_again: tuple[AttemptRecord, ...],
+) -> None:
     none = AttemptRecord(2, 1.0, 2.0, FAILURE)
     retries = [
         Retrying(0, "", 1, 2, plain_attempts(used(1))),
-        Retrying(0, "", 2, 3, plain_attempts(used(1), none, used(4))),
+        Retrying(0, "", 2, 4, plain_attempts(*told_again, none, used(4, number=3))),
         Retrying(1, "", 3, 2, plain_attempts(used(8))),
     ]
     scene = Scene(*retries, at=[("a", ""), ("b", "")])
