@@ -63,7 +63,8 @@ KEPT = ("TypeVar", "assert_never", "cast", "isinstance", "len")
 """Calls whose arguments stay: for the type checker, or sure to break."""
 
 ENUM = cst.parse_expression("enum.Enum")
-TYPE = m.SimpleStatementLine([m.Assign(value=m.Call(m.Name("TypeVar")))])
+NAMED = m.Call(m.Name("TypeVar")) | m.Subscript(m.Name("Literal"))
+TYPE = m.SimpleStatementLine([m.Assign(value=NAMED)])
 SLOTS = m.SimpleStatementLine([m.Assign([m.AssignTarget(m.Name("__slots__"))])])
 
 SQL = re.compile(r"\W*(PRAGMA|SELECT|INSERT|UPDATE|DELETE|BEGIN|COMMIT|FROM|WHERE) ")

@@ -252,9 +252,32 @@ def test_what_cannot_be_written_is_tried_for_a_minute_and_by_no_later_life(
     first = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
     assert waits == pytest.approx(first + [2.0] * (len(waits) - len(first)))
     assert tries[-2] < 60 <= tries[-1]
-    assert [(one.levelno, one.message) for one in caplog.records] == [
-        (logging.ERROR, "the disk is full; runs wait until it can be written")
+    assert caplog.record_tuples == [
+        (
+            "understudy.journal",
+            logging.ERROR,
+            "the disk is full; runs wait until it can be written",
+        )
     ]
+
+
+def test_a_minute_is_over_after_60_seconds_and_no_sooner() -> None:
+    tries: list[float] = []
+
+    async def write(batch: Batch) -> None:
+        if tries:
+            await trio.sleep_until(59.9 if len(tries) == 1 else 60)
+        tries.append(trio.current_time())
+        raise JournalWriteError("the disk is full")
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        recorder.batch.records.append((1, 0, b""))
+        with pytest.raises(JournalWriteError):
+            await lives(recorder)
+
+    run_seeded(main, seed=0)
+    assert tries == [0.0, 59.9, 60.0]
 
 
 def test_a_minute_without_writing_counts_anew_for_each_batch(
