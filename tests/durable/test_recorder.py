@@ -323,7 +323,8 @@ def test_a_journal_that_is_another_process_s_is_not_tried_again() -> None:
     run_seeded(main, seed=0)
 
 
-def test_what_was_cut_in_a_write_is_written_whole_by_the_next_life() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_was_cut_in_a_write_is_written_whole_by_the_next_life(count: int) -> None:
     written: list[int] = []
     followed: list[int] = []
 
@@ -333,15 +334,15 @@ def test_what_was_cut_in_a_write_is_written_whole_by_the_next_life() -> None:
 
     async def main() -> None:
         recorder = Recorder(write, "step")
-        for number in range(2):
+        for number in range(count):
             recorder.batch.records.append((1, number, b""))
             recorder.follow(partial(followed.append, number))
             with trio.move_on_after(1):
                 await lives(recorder)
-        assert [len(batch.records) for batch in recorder.rest()] == [1, 1]
+        assert [len(batch.records) for batch in recorder.rest()] == [1] * count
         with trio.move_on_after(20):
             await lives(recorder)
-        assert written == followed == [0, 1]
+        assert written == followed == list(range(count))
         assert not list(recorder.rest())
 
     run_seeded(main, seed=0)

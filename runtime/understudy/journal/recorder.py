@@ -53,9 +53,9 @@ class Recorder:
         self._follow: list[Callable[[], None]] = []
         # Both outlive the life that began with them, should it end in the middle.
         self._under_way: Batch | None = None
-        self._due: list[Callable[[], None]] = []
+        self._due: list[Callable[[], None]]  # set with the batch under way
         self._parked: trio.lowlevel.Task | None = None
-        self._closing = False
+        self._closing: bool  # whether the present life was asked to stop
         self._fatal: JournalError | None = None
 
     def follow(self, call: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class Recorder:
         """
         if self._fatal is not None:
             raise self._fatal  # another life would not help
-        self._closing = False  # the life before was asked to stop, and not this one
+        self._closing = False
         life.on_stop(self._stop)
         life.ready()
         rested = True
