@@ -56,7 +56,10 @@ def test_what_is_wrong_with_a_log_is_told_with_its_name(
     log.write_bytes(b"x")
     with pytest.raises(JournalCorruptError) as caught:
         check_log(path)
-    assert str(caught.value) == f"it is empty, and what belongs to it is in {log}"
+    assert str(caught.value) == (
+        f"it is empty, and what belongs to it is in {log}; restore it from a copy, or "
+        "remove that file as well to begin anew"
+    )
     path.write_bytes(b"x")
     check_log(path)
 
