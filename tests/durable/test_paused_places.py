@@ -266,3 +266,31 @@ def test_an_answered_run_cancelled_in_line_ends_also_if_its_turn_comes_first() -
 
     ends = live(workflow, store, body, max_runs=1)
     assert ends == [RunStatus.CANCELLED] * 2
+
+
+def test_time_in_which_a_run_waited_for_a_place_counts_in_no_later_life() -> None:
+    notes: list[str] = []
+    steps = [noting(name, notes, takes=10.0) for name in "abc"]
+    workflow = cast("Flow", sequence(ASK, *steps, name="flow"))
+    store = Filmed()
+
+    async def body(runtime: Runtime[object]) -> Result:
+        waits = await runtime.submit(workflow, 0, run_id=RUN, deadline=35.0)
+        await waits.wait(RunStatus.PAUSED)
+        other = await runtime.submit(workflow, 0, run_id="other")
+        await other.wait(RunStatus.PAUSED)
+        runtime.answer("other", "ask", 1)
+        runtime.answer(RUN, "ask", 2)
+        return await waits.result()
+
+    assert live(workflow, store, body, max_runs=1).duration == 60.0
+
+    async def again(runtime: Runtime[object]) -> Result:
+        return await runtime.run(workflow, 0, run_id=RUN)
+
+    # Ten seconds are on record, of sixty: what is left is enough for the rest.
+    result = live(workflow, image_at(store, 45.0), again, start=45.0)
+    assert result.status is RunStatus.COMPLETED
+    # Twenty are: five less would not do.
+    image = image_at(store, 55.0)
+    assert live(workflow, image, again, start=55.0).status is RunStatus.COMPLETED

@@ -15,6 +15,7 @@ from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.records import (
+    Answered,
     Begun,
     Called,
     Ended,
@@ -264,6 +265,24 @@ def test_time_in_which_all_waited_is_added_up() -> None:
     scene.replay.arrive("a", Pausing(Strand()))
     scene.replay.follow_all()
     assert scene.replay.paused == 3 + 4 + 1.5
+
+
+def test_time_after_an_answer_is_added_until_something_is_at_work_again() -> None:
+    class Pausing(Standing):
+        def take(self, record: Placed, replay: Replay) -> bool:
+            scene.all_paused = isinstance(record, Paused)
+            return False
+
+    scene = Scene(
+        Paused(0, "", 2_000_000),
+        Answered(0, "", 5_000_000),
+        Failed(0, "", 6_000_000, 0, None),
+        Finished(0, "", 20_000_000, 4_000_000),
+        Finished(0, "", 30_000_000, 4_000_000),
+    )
+    scene.replay.arrive("a", Pausing(Strand()))
+    scene.replay.follow_all()
+    assert scene.replay.paused == 3 + 1 + 10
 
 
 # --- what stands in records -------------------------------------------------------------

@@ -19,6 +19,7 @@ from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.records import (
+    Answered,
     Begun,
     Called,
     Ended,
@@ -80,7 +81,8 @@ class Replay:
       ended: how the run ended; None if it has not.
       open: attempts that did not end and what they can have used, by place.
       tried: the failed attempts of steps that have not ended, by place.
-      paused: for how long, in all, the whole run waited for somebody; seconds.
+      paused: for how long, in all, the whole run waited for somebody, and then
+        until it was at work again, as far as is known; seconds.
     """
 
     def __init__(
@@ -133,11 +135,7 @@ class Replay:
                 case Ended():
                     self.ended = record
                 case _:
-                    placed = cast("Placed", record)
-                    if self._paused_since is not None:
-                        self.paused += (placed.at - self._paused_since) / MICROS
-                    self._follow(number, placed)
-                    self._paused_since = placed.at if self._all_paused() else None
+                    self._reckon(number, cast("Placed", record))
 
     def standing(self) -> list[str]:
         """Return the paths of the nodes that strands have come to, and wait at."""
@@ -163,6 +161,16 @@ class Replay:
         for arrival in arrived.values():
             if not arrival.strand.ended:
                 arrival.go(self)
+
+    def _reckon(self, number: int, record: Placed) -> None:
+        """Follow a record, and see for how long nothing was at work before it."""
+        since = self._paused_since
+        if since is not None:
+            self.paused += max(0, _began(record) - since) / MICROS
+        self._follow(number, record)
+        # Once answered, the run may still have had to wait for a place.
+        waits = since is not None and _is_answer(record)
+        self._paused_since = record.at if waits or self._all_paused() else None
 
     def _follow(self, number: int, record: Placed) -> None:
         path = self._path_of(record.node)
@@ -276,6 +284,19 @@ def _joined(
     """Return all of the attempts, also if *more* begins with those of *before*."""
     last = before[-1].number if before else 0
     return (*before, *(one for one in more if one.number > last))
+
+
+def _is_answer(record: Placed) -> bool:
+    """Whether a record is of a pause, which has its value or was not answered in time."""
+    return isinstance(record, Answered) or (
+        isinstance(record, Failed) and record.number == 0
+    )
+
+
+def _began(record: Placed) -> int:
+    """Return when that began which a record is of; microseconds since acceptance."""
+    took = record.took if isinstance(record, Finished | Failed | Called) else 0
+    return record.at - took
 
 
 def misfit(path: str, record: Placed) -> DivergedError:
