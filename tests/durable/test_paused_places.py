@@ -16,6 +16,8 @@ from understudy import (
     Outcome,
     RunStatus,
     Runtime,
+    each,
+    named_function,
     parallel,
     pause,
     quorum,
@@ -294,3 +296,42 @@ def test_time_in_which_a_run_waited_for_a_place_counts_in_no_later_life() -> Non
     # Twenty are: five less would not do.
     image = image_at(store, 55.0)
     assert live(workflow, image, again, start=55.0).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("durability", ["step", "async"])
+def test_a_race_is_won_again_by_who_won_it_also_if_writing_is_slow(
+    durability: str,
+) -> None:
+    notes: list[str] = []
+    nothing = each(noting("none", notes), over=named_function("none", lambda _: ()))
+    race = parallel(
+        # Done as soon as it is entered, and told of later, while b comes to its end.
+        a=sequence(noting("first", notes, takes=1.0), nothing, name="a"),
+        b=noting("b", notes, takes=1.2),
+        c=pause("c", timeout=1.1),
+        join=quorum(1),
+        name="race",
+    )
+    after = noting("after", notes, takes=9.0)
+    workflow = cast("Flow", sequence(race, after, name="flow"))
+    store = Filmed()
+
+    async def body(runtime: Runtime[object]) -> object:
+        assert runtime._keeping is not None
+        recorder = runtime._keeping.runs.recorder
+        write = recorder._write
+
+        async def slowly(batch: Batch) -> None:
+            await trio.sleep(0.5)
+            await write(batch)
+
+        recorder._write = slowly
+        return (await runtime.run(workflow, 0, run_id=RUN)).outputs["race"]
+
+    async def again(runtime: Runtime[object]) -> object:
+        return (await runtime.run(workflow, 0, run_id=RUN)).outputs["race"]
+
+    outcome = live(workflow, store, body, durability=durability)
+    for at, image in store.images:
+        if at > 3.0:
+            assert live(workflow, image, again, start=at) == outcome

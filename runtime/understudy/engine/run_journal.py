@@ -250,8 +250,7 @@ class RunJournal:
 
     def passed(self, strand: Place, path: str, follow: Callable[[], None]) -> None:
         """A node was done as soon as it was entered; *follow* is never called at once."""
-        self._note(Passed(*self._here(path, strand)))
-        self._wait(strand, follow)
+        self._go_on_soon(strand, Passed(*self._here(path, strand)), follow)
 
     def lost(
         self, strand: Place, path: str, failure: Failure, follow: Callable[[], None]
@@ -260,8 +259,8 @@ class RunJournal:
 
         *follow* is never called at once.
         """
-        self._note(Failed(*self._here(path, strand), 0, to_plain(failure)))
-        self._wait(strand, follow)
+        record = Failed(*self._here(path, strand), 0, to_plain(failure))
+        self._go_on_soon(strand, record, follow)
 
     async def reserved(
         self, strand: Place, path: str, number: int, worst: Usage
@@ -409,6 +408,23 @@ class RunJournal:
         else:
             self._book.recorder.wake()
             follow()
+
+    def _go_on_soon(
+        self, strand: Place, record: Record, follow: Callable[[], None]
+    ) -> None:
+        """Hand a record over, and go on as soon as one may, but not at once."""
+        if self._book.recorder.durability == "step":
+            self._note(record)
+            self._wait(strand, follow)
+            return
+
+        def take_effect() -> None:
+            # Not before: others do not wait, and records stand in the order in which
+            # they took effect.
+            self._note(record)
+            follow()
+
+        self._wait(strand, take_effect)
 
     def _add(self, record: Record) -> None:
         number = self._number
