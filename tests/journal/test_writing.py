@@ -92,6 +92,25 @@ def test_many_rows_are_written_by_few_statements(tables: Tables) -> None:
     assert len(said) == 3
 
 
+def test_each_change_is_written_also_if_it_comes_alone(tables: Tables) -> None:
+    number = ask(tables.connection, "run-1", "cancel", b"{}")
+    batch = Batch()
+    batch.runs = [run(1)]
+    tables.write(batch)
+    statuses, recoveries, done = Batch(), Batch(), Batch()
+    statuses.statuses[1] = (RunStatus.PAUSED, 77)
+    recoveries.recoveries[1] = 9
+    done.done[number] = "done"
+    changes = "status, recoveries, outcome FROM runs, requests"
+    for change, seen in [
+        (statuses, ("paused", 1, None)),
+        (recoveries, ("paused", 9, None)),
+        (done, ("paused", 9, "done")),
+    ]:
+        tables.write(change)
+        assert tables.rows(changes) == [seen]
+
+
 def test_what_changes_of_a_run_or_a_request_is_changed(tables: Tables) -> None:
     number = ask(tables.connection, "run-1", "cancel", b"{}")
     other = ask(tables.connection, "run-2", "cancel", b"{}")
