@@ -200,8 +200,14 @@ def _last(records: Sequence[Record]) -> float:
 
 def _see_that_it_is_over(run: Run, replay: Replay) -> None:
     ended = replay.ended
-    if ended and ended.status == RunStatus.COMPLETED.value and not run.ended:
+    if ended is None or ended.status != RunStatus.COMPLETED.value:
+        return
+    if not run.ended:
         raise DivergedError("the run has completed, and would now have more to do")
+    if run.status is not RunStatus.COMPLETED:
+        raise DivergedError(
+            f"the run has completed, and would now be {run.status.value}"
+        )
 
 
 def _see_that_nothing_is_in_doubt(run: Run, replay: Replay) -> None:
