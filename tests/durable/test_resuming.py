@@ -174,6 +174,38 @@ def test_attempts_go_on_counting_and_a_backoff_goes_on_where_it_was() -> None:
     assert len(result.steps[0].attempts) == 3
 
 
+def test_a_clock_that_was_set_back_lets_nothing_wait_longer_than_it_was_to() -> None:
+    async def body(context: Context[object], attempt: Attempt[object]) -> object:
+        if attempt.number == 1:
+            raise StepError("no", cause=Cause.SERVER)
+        return "done"
+
+    retry = RetryConfig(max_attempts=2)  # the first wait is of one second
+    again: Flow = step(name="again", output=str, retry=retry)(body)
+    asked: Flow = pause("ask", output=str, timeout=1.0, default="nobody")
+    for workflow, value in [(again, "done"), (sequence(asked, name="w"), "nobody")]:
+        store = Filmed()
+        live(workflow, store, ends(workflow))
+        image = image_at(store, 0.5)
+        result = live(workflow, image, ends(workflow), start=-1_000_000.0)
+        assert result.value == value
+        assert result.duration == pytest.approx(1.0)
+
+
+def test_a_pause_waits_for_ever_when_the_program_limits_it_no_more() -> None:
+    limited: Flow = sequence(pause("ask", output=str, timeout=8.0), name="w")
+    endless: Flow = sequence(pause("ask", output=str), name="w")
+    store = Filmed()
+    live(limited, store, ends(limited))
+
+    async def look(runtime: Runtime[object]) -> Result:
+        await trio.sleep(100.0)
+        runtime.answer(RUN, "ask", "yes")
+        return await runtime.get(RUN).result()
+
+    assert live(endless, image_at(store, 2.0), look, start=2.0).value == "yes"
+
+
 def test_a_deadline_stands_still_while_no_process_has_the_run() -> None:
     notes: list[str] = []
     workflow = sequence(*[noting(name, notes, takes=2.0) for name in "abc"])

@@ -202,7 +202,9 @@ class PauseArrival:
         assert journal is not None, "what is brought back was written down"
         if not self._known:
             pause.open(pause.op.timeout)
-        elif self._until is None:
+        elif self._until is None or pause.op.timeout is None:
             pause.open(None, known=True)
         else:
-            pause.open(journal.until(self._until), known=True)
+            # No longer than it may take: a clock may have been set back.
+            left = min(journal.until(self._until), pause.op.timeout)
+            pause.open(left, known=True)

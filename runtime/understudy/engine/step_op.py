@@ -28,6 +28,7 @@ from understudy_protocols.records import (
     Retrying,
     Skipped,
 )
+from understudy_protocols.retry import delay_after
 from understudy_protocols.state import OrchestrationState
 
 State = OrchestrationState[object]
@@ -235,11 +236,19 @@ class StepArrival:
             self.due = None
             journal.retrying(self.strand, self.op.path, self.number, (lost,), 0.0)
         message = StepMessage(self.strand, self.state, self.number, self.attempts)
-        delay = 0.0 if self.due is None else journal.until(self.due)
+        delay = 0.0 if self.due is None else self._left(journal.until(self.due))
         if delay > 0:
             self.op.flow.later(self.strand, delay, lambda: self.op.again(message))
         else:
             self.op.send(message)
+
+    def _left(self, left: float) -> float:
+        """Return what is left of a wait: a clock may have been set back."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or last.failure is None:
+            return left
+        retry = self.op.step.retry
+        return min(left, delay_after(retry, last.number, last.failure, 1.0))
 
 
 def skipped(path: str, strand: Strand, now: float) -> StepEntry:
