@@ -514,6 +514,20 @@ def test_what_is_damaged_is_named_and_the_code_says_so(
     assert lines[-1].endswith("; 1 problem")
 
 
+def test_a_damaged_run_hides_no_other_in_the_list(
+    command: Command, ran: Ran, here: Path
+) -> None:
+    ran("asking", {"number": 1, "text": "find me here"}, {"number": 2})
+    content = (here / "runs.db").read_bytes()
+    (here / "runs.db").write_bytes(content.replace(b"find me here", b"find ME here"))
+
+    said = command("runs", "list")
+
+    assert said.code == 0
+    assert "waits for approval" in said.out
+    assert "record 0" in said.out
+
+
 def test_runs_that_ended_long_ago_are_pruned_and_no_others(
     command: Command, ran: Ran
 ) -> None:

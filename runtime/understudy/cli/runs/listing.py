@@ -14,6 +14,7 @@ from understudy.cli.runs.ages import MICROS, rough_age
 from understudy.cli.runs.screen import STYLES, console_for
 from understudy.cli.runs.story import Story
 from understudy.cli.runs.values import printable
+from understudy_protocols.errors import CodecError, JournalError
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -83,6 +84,14 @@ def _table(
 
 def _about(run: StoredRun, story_of: Callable[[StoredRun], Story]) -> str:
     """Return what one has to know of a run that did not simply complete."""
+    try:
+        return _what_stops(run, story_of)
+    except (JournalError, CodecError) as error:
+        # One that is damaged, or was deleted just now, hides no other.
+        return str(error)
+
+
+def _what_stops(run: StoredRun, story_of: Callable[[StoredRun], Story]) -> str:
     match run.status:
         case RunStatus.PAUSED:
             pauses = ", ".join(pause.name for pause in story_of(run).open_pauses)
