@@ -161,6 +161,6 @@ def test_another_value_has_to_be_what_its_step_declares() -> None:
     assert admitted(plan, "a", 7) == 7
     with pytest.raises(InputError, match="the value of a"):
         admitted(plan, "a", "seven")
-    # What a schema describes is of no type, and neither is what is no step.
+    # A schema is not looked at, and what is no step declares nothing.
     for path in ("b", plan.root.path, "nowhere"):
         assert admitted(plan, path, {"seven": 7}) == {"seven": 7}
