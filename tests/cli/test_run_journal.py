@@ -229,6 +229,23 @@ def test_a_key_names_the_runs_and_the_rest_of_a_line_must_stay(
     )
 
 
+def test_a_line_that_the_journal_kept_from_running_is_tried_again(
+    command: Command, place: Place
+) -> None:
+    words = place.words("packing", "--key", "number")
+    place.give({"number": 7, "text": "a"})
+    command(*words)
+    place.give({"number": 7, "text": "b"}, {"number": 8})
+    again = command(*words, "--overwrite")
+    assert "1 of 2 runs completed, 1 did not (1 refused)" in again.err
+
+    place.journal.unlink()
+    said = command(*words)
+
+    assert said.code == 0, said.err
+    assert [result["line"] for result in place.results()] == [1, 2]
+
+
 def test_of_lines_with_one_key_the_first_has_it_and_those_that_say_the_same(
     command: Command, place: Place
 ) -> None:

@@ -24,6 +24,7 @@ _STANDARD_OUTPUT: Final = 1
 _REQUESTS: Final = 2.0
 _LOOK_AGAIN: Final = 0.05
 _FINAL: Final = frozenset(status.value for status in RunStatus if status.terminal)
+_REFUSED_RUN: Final = "run "
 _BEGINNING: Final = b'{"run_id":'
 """How every result line begins."""
 
@@ -128,7 +129,7 @@ class Earlier:
                 return
             if line.run_id is not None and not line.run_id.startswith(f"{workflow}-"):
                 raise self._foreign()
-            if line.status not in _FINAL:
+            if line.status not in _FINAL or _was_turned_away(line):
                 return
             if line.line in self._ids:
                 raise self._foreign()
@@ -152,12 +153,7 @@ class Earlier:
             )
         if line not in self._ids:
             return False
-        found = self._ids.pop(line)
-        if run_id is None:
-            same = found == refused_place(line, None)
-        else:
-            same = found in (run_id, refused_place(line, run_id))
-        if not same:
+        if self._ids.pop(line) != (run_id or misfit_place(line)):
             raise MisfitError(
                 f"line {line} of the input is not what it was when {self._output} was "
                 "written, or is taken otherwise; write to another file, or begin it "
@@ -189,13 +185,14 @@ class Earlier:
         )
 
 
-def refused_place(line: int, run_id: str | None) -> str:
-    """Return where a line failed that was refused, as its result tells.
+def misfit_place(line: int) -> str:
+    """Return where a line failed that no run can be made of, as its result tells."""
+    return f"line {line}"
 
-    Args:
-      run_id: that its run would have had; None if it cannot have any.
-    """
-    return f"line {line}" if run_id is None else f"run {run_id}"
+
+def refused_place(run_id: str) -> str:
+    """Return where a line failed whose run was not taken, as its result tells."""
+    return f"{_REFUSED_RUN}{run_id}"
 
 
 def is_kept(fd: int) -> bool:
@@ -233,10 +230,18 @@ def _result(content: bytes) -> _Line | None:
 
 
 def _whose(line: _Line) -> str:
-    """Return what tells the input of a result: its run, or how it was refused."""
+    """Return what tells the input of a result: its run, or where it does not fit."""
     if line.run_id is not None:
         return line.run_id
     return "" if line.failure is None else line.failure.where
+
+
+def _was_turned_away(line: _Line) -> bool:
+    """Whether its run was not taken, for a reason that may be gone.
+
+    The key may not have been there, or the journal damaged, or of other inputs.
+    """
+    return line.run_id is None and _whose(line).startswith(_REFUSED_RUN)
 
 
 def _count(line: _Line, tally: Tally) -> None:

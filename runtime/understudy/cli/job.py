@@ -19,6 +19,7 @@ from understudy.cli.continuing import (
     MisfitError,
     cut,
     is_kept,
+    misfit_place,
     refused_place,
     requests_done,
 )
@@ -349,8 +350,11 @@ class _Job:
         self._put(line.index, result_line(line.number, result))
 
     def _refuse(self, line: Line, problem: str) -> None:
-        self.tally.add("bad input", None)
-        where = refused_place(line.number, line.run_id)
+        if line.problem or line.run_id is None:
+            reason, where = "bad input", misfit_place(line.number)
+        else:
+            reason, where = "refused", refused_place(line.run_id)
+        self.tally.add(reason, None)
         self._put(line.index, refused_line(line.number, problem, where))
 
     def _put(self, index: int, line: bytes) -> None:
