@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 
 from understudy.budgets import RunBudget
@@ -19,7 +20,8 @@ from understudy.engine.shapes import Shapes
 from understudy.engine.strand import Run
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Recorder
-from understudy.journal.sealing import Keys
+from understudy.journal.sealing import VARIABLE, Keys, new_key
+from understudy.journal.values import stored_sealed
 from understudy_actors.watchdog import Watchdog
 from understudy_protocols.budget import Budget
 from understudy_protocols.codec import to_plain
@@ -38,6 +40,7 @@ from understudy_protocols.records import (
 )
 
 NOW = 1000.0
+KEYS = Keys({VARIABLE: new_key()})
 TODAY = datetime(2026, 1, 2, tzinfo=UTC)
 CREATED = datetime(2026, 1, 1, 0, 0, 0, 5, tzinfo=UTC)
 ACCOUNT = RunBudget(Budget(calls=100))
@@ -64,7 +67,7 @@ def cell(*records: Record, **terms: object) -> Run:
     flow = Flow(
         Watchdog(lambda: NOW, 1.0), lambda _: None, lambda _: None, lambda _: False
     )
-    book = Book(RECORDER, Keys(), lambda: NOW, lambda: TODAY)
+    book = Book(RECORDER, KEYS, lambda: NOW, lambda: TODAY)
     shapes = SimpleNamespace(nodes={"w": {"a": 4}}, now={"w": 9})
     recovery = Recovery(store, book, flow, ACCOUNT, cast("Shapes", shapes))
     return recovery.cell(
@@ -92,8 +95,12 @@ def test_a_run_is_what_it_was_accepted_as() -> None:
     assert bare.created == NOW
 
 
-def test_a_large_input_is_fetched() -> None:
+def test_a_large_input_is_fetched_and_a_sealed_one_opened() -> None:
     assert cell(inputs={"$blob": b"digest"}).state.inputs == "large"
+    sealed = stored_sealed("secret", lambda digest, content: None, KEYS)
+    inputs: object = msgspec.msgpack.decode(msgspec.msgpack.encode(sealed))
+    assert inputs != "secret"
+    assert cell(inputs=inputs).state.inputs == "secret"
 
 
 def test_a_run_is_as_old_as_its_last_record_says() -> None:

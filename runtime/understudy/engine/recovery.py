@@ -119,8 +119,7 @@ class Recovery:
             return
         run.become(RunStatus.RUNNING)
         self._arm(run)
-        if not run.ended:
-            replay.go_on()
+        replay.go_on()
         if run.status is RunStatus.RUNNING:
             journal.status(RunStatus.RUNNING)
 
@@ -144,7 +143,7 @@ class Recovery:
             run.journal.created,
             self._store.blob,
             self._book.keys,
-            lambda: 0 < run.paused == run.leaves,
+            lambda: run.paused == run.leaves,
             run.remember,
         )
         run.replay = replay
