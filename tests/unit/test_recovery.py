@@ -113,6 +113,8 @@ def test_a_run_is_as_old_as_its_last_record_says() -> None:
     assert journal is not None
     assert (journal.row, journal.created) == (7, run.created)
     assert cell().deadline == math.inf
+    # What somebody did to it is of no age.
+    assert cell(Released()).created == NOW
 
 
 def test_the_next_record_has_the_next_number_and_the_age_of_the_run() -> None:

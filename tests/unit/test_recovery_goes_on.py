@@ -207,7 +207,14 @@ def test_without_a_deadline_nothing_is_armed() -> None:
     assert scene.run.deadline == scene.run.hard_deadline == math.inf
 
 
-@pytest.mark.parametrize("terms", [{"deadline": 2_000_000}, {"expires_at": 1}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"deadline": 2_000_000},
+        {"expires_at": 1},
+        {"expires_at": 1, "deadline": 30_000_000},
+    ],
+)
 def test_a_run_whose_time_is_over_is_not_let_go_on(terms: dict[str, int]) -> None:
     scene = Scene(Retrying(4, "", 2_000_000, 2, None), **terms)
     scene.go_on()
@@ -288,6 +295,7 @@ def test_the_shape_that_a_run_goes_on_under_is_on_record_once() -> None:
 
 
 def follow(scene: Scene) -> Run:
+    scene.now += 50  # to bring it back takes a while
     scene.recovery.follow(scene.run, scene.hosted, scene.records, None)
     return scene.run
 
