@@ -219,12 +219,9 @@ def _see_that_nothing_is_in_doubt(run: Run, replay: Replay) -> None:
         )
 
 
-def _budget(accepted: Accepted) -> Budget | None:
-    usd, tokens, calls = accepted.usd, accepted.tokens, accepted.calls
-    if usd is None and tokens is None and calls is None:
-        return None
-    money = None if usd is None else Decimal(usd) / MICROS
-    return Budget(usd=money, tokens=tokens, calls=calls)
+def _budget(accepted: Accepted) -> Budget:
+    usd = None if accepted.usd is None else Decimal(accepted.usd) / MICROS
+    return Budget(usd=usd, tokens=accepted.tokens, calls=accepted.calls)
 
 
 def _metadata(value: object) -> FrozenMap[str, object]:
