@@ -54,7 +54,7 @@ def _events(a: Iterable[Event], b: Iterable[Event]) -> Iterator[str]:
         if _told(event.failure) != _told(other.failure):
             yield f"{event.name}: {_told(event.failure)} | {_told(other.failure)}"
         if event.number != other.number:
-            yield f"{event.name}: {event.number} attempts | {other.number}"
+            yield f"{event.name}, tries: {event.number} | {other.number}"
     for place, event in right.items():
         if place not in left:
             yield f"{event.name}: not there | {event.status}"
