@@ -11,8 +11,9 @@ import pytest
 
 from understudy.budgets import RunBudget
 from understudy.engine.arrivals import Passage, Question
+from understudy.engine.book import Book
 from understudy.engine.replay import DivergedError, Replay
-from understudy.engine.run_journal import Book, RunJournal
+from understudy.engine.run_journal import RunJournal
 from understudy.engine.strand import Fork, Run, Strand
 from understudy.journal.recorder import Recorder
 from understudy.journal.sealing import Keys

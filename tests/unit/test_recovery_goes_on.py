@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from understudy.budgets import RunBudget
+from understudy.engine.book import Book
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.places import StepEntry
 from understudy.engine.recovery import Recovery
 from understudy.engine.replay import Replay
-from understudy.engine.run_journal import Book
 from understudy.engine.shapes import ChangedError, Shapes
 from understudy.engine.strand import Run
 from understudy.journal.memory import MemoryStore

@@ -9,11 +9,12 @@ from datetime import datetime
 import msgspec
 
 from understudy.budgets import RunBudget
+from understudy.engine.book import MICROS, Book, micros_of
 from understudy.engine.flow import Flow
 from understudy.engine.forks import admitted, forked
 from understudy.engine.hosting import Hosted
 from understudy.engine.recovery import Recovery
-from understudy.engine.run_journal import MICROS, Book, RunJournal, micros_of
+from understudy.engine.run_journal import RunJournal
 from understudy.engine.shapes import ChangedError, Shapes, held_for, shape_of
 from understudy.engine.strand import Run
 from understudy.journal.recorder import Recorder

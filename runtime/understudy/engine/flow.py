@@ -13,7 +13,7 @@ from collections.abc import Callable
 import trio
 
 from understudy.engine.arrivals import Passage, Question
-from understudy.engine.run_journal import Landing
+from understudy.engine.places import Landing
 from understudy.engine.strand import Run, Strand
 from understudy.events import EventKind, RunEvent
 from understudy_actors.watchdog import Cut, Watchdog

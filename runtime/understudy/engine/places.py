@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -29,6 +29,28 @@ class Place(Protocol):
     def position(self) -> str:
         """Return the labels from the run down to here, as ``a/3/b``."""
         ...
+
+
+class Landing(msgspec.Struct):
+    """What a strand waits in while its record is being written, or for a place.
+
+    Args:
+      follow: how it goes on; None when it has, or does not.
+    """
+
+    strand: Place
+    follow: Callable[[], None] | None
+
+    def cancel(self) -> None:
+        """Forget the strand: its record stays, and leads to nothing."""
+        self.follow = None
+
+    def __call__(self) -> None:
+        """Go on, unless the strand was called off."""
+        follow, self.follow = self.follow, None
+        if follow is not None:
+            self.strand.waiting = None
+            follow()
 
 
 class StepEntry(msgspec.Struct, frozen=True):

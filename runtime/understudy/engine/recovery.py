@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import cast
 
 from understudy.budgets import RunBudget
+from understudy.engine.book import MICROS, Book
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.replay import DivergedError, Replay
-from understudy.engine.run_journal import MICROS, Book, RunJournal
+from understudy.engine.run_journal import RunJournal
 from understudy.engine.shapes import CHANGED, ChangedError, Shapes, shape_of
 from understudy.engine.strand import Run
 from understudy.journal.values import restored

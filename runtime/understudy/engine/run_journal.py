@@ -8,15 +8,11 @@ runtime is to be quick rather than sure).  See `understudy_protocols.records`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
-import attrs
-import msgspec
 import trio
 
-from understudy.engine.places import Place, StepEntry
-from understudy.journal.recorder import Recorder
-from understudy.journal.sealing import Keys
+from understudy.engine.book import MICROS, Book
+from understudy.engine.places import Landing, Place, StepEntry
 from understudy.journal.values import kept_as_it_is, stored, stored_sealed
 from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.codec import to_plain
@@ -44,56 +40,6 @@ from understudy_protocols.records import (
     encode_record,
 )
 from understudy_protocols.usage import Usage
-
-MICROS = 1_000_000
-
-
-def micros_of(moment: datetime) -> int:
-    """Return a moment on the calendar in microseconds since 1970."""
-    return round(moment.timestamp() * MICROS)
-
-
-class Landing(msgspec.Struct):
-    """What a strand waits in while its record is being written, or for a place.
-
-    Args:
-      follow: how it goes on; None when it has, or does not.
-    """
-
-    strand: Place
-    follow: Callable[[], None] | None
-
-    def cancel(self) -> None:
-        """Forget the strand: its record stays, and leads to nothing."""
-        self.follow = None
-
-    def __call__(self) -> None:
-        """Go on, unless the strand was called off."""
-        follow, self.follow = self.follow, None
-        if follow is not None:
-            self.strand.waiting = None
-            follow()
-
-
-@attrs.frozen
-class Book:
-    """What the journals of all runs of a runtime share.
-
-    Args:
-      recorder: writes.
-      keys: encrypt what is sensitive.
-      now: the runtime's clock; seconds.
-      utcnow: the wall clock.
-    """
-
-    recorder: Recorder
-    keys: Keys
-    now: Callable[[], float]
-    utcnow: Callable[[], datetime]
-
-    def moment(self) -> int:
-        """Return the time of day; microseconds since 1970."""
-        return micros_of(self.utcnow())
 
 
 class RunJournal:

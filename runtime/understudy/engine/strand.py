@@ -18,9 +18,9 @@ import msgspec
 import trio
 
 from understudy.budgets import RunBudget
-from understudy.engine.places import StepEntry, Waiting, function_entry
+from understudy.engine.places import Landing, StepEntry, Waiting, function_entry
 from understudy.engine.replay import Replay
-from understudy.engine.run_journal import Landing, RunJournal
+from understudy.engine.run_journal import RunJournal
 from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
