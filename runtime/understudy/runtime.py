@@ -399,10 +399,11 @@ class Runtime(Runs, Generic[D]):
         """Let all runs go on that an earlier process left."""
         if self._keeping is None:
             return
+        self._keeping.end_first()
         hosted = self._by_name()
         for stored in self._keeping.runs.unfinished():
             one = hosted.get(stored.workflow)
-            if one is None:
+            if one is None or stored.run_id in self._door.live:
                 continue
             try:
                 self._reception.resume(stored, one)

@@ -73,6 +73,25 @@ def test_what_is_asked_while_no_process_has_the_runs_is_done_at_the_next_start()
     assert live(workflow, store, ends(workflow)).value == "yes"
 
 
+def test_what_is_cancelled_while_no_process_has_it_does_not_go_on_before() -> None:
+    notes: list[str] = []
+    workflow: Flow = sequence(noting("a", notes), noting("b", notes))
+    film = Filmed()
+    live(workflow, film, ends(workflow))
+    notes.clear()
+    store = image_at(film, 1.5)
+    # In their order: what was asked before the cancel is not done after it.
+    asked = [store.ask(RUN, what, b"{}") for what in ("resume", "cancel")]
+
+    result = live(workflow, store, ends(workflow), start=1.5)
+
+    assert result.status is RunStatus.CANCELLED
+    assert notes == []
+    assert [store.outcomes[one] for one in asked] == ["", ""]
+    again = live(workflow, store, ends(workflow), start=3.0)
+    assert again.status is RunStatus.CANCELLED
+
+
 @pytest.mark.parametrize(
     ("what", "body"),
     [

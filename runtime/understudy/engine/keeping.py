@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -49,6 +50,7 @@ class Keeping:
         self._keys = keys
         self._sensitive = sensitive
         self._thread = thread
+        self._requests: Requests | None = None
 
     def open(self) -> None:
         """See `DurableRuns.open`."""
@@ -74,10 +76,16 @@ class Keeping:
         """Return the actor that does what other processes ask of *serving*."""
         recorder = self.runs.recorder
         read = _reading(self.runs.store)
-        requests = Requests(
+        requests = self._requests = Requests(
             read, serving, lambda: recorder.batch, recorder.wake, self._keys
         )
         return (ChildSpec("requests", requests.run),)
+
+    def end_first(self) -> None:
+        """See `Requests.end_first`."""
+        assert self._requests is not None, "it was made with the runtime's tree"
+        with suppress(JournalError):  # whoever looks for requests says so
+            self._requests.end_first(self.runs.store.requests())
 
 
 def keeping(

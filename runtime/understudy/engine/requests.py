@@ -107,6 +107,20 @@ class Requests:
                 await trio.sleep(LOOKS)
                 await self._look()
 
+    def end_first(self, waiting: Iterable[Request]) -> None:
+        """Do what is asked of runs that are to be cancelled, before anything goes on.
+
+        Whoever asks for it while nobody executes them wants no step of theirs to run.
+
+        Args:
+          waiting: all requests, in order.
+        """
+        waiting = tuple(waiting)
+        called_off = {one.run_id for one in waiting if one.what == "cancel"}
+        for request in waiting:
+            if request.run_id in called_off:
+                self._deal_with(request)
+
     async def _look(self) -> None:
         """Do what is asked now."""
         try:
