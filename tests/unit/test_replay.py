@@ -285,6 +285,29 @@ def test_time_after_an_answer_is_added_until_something_is_at_work_again() -> Non
     assert scene.replay.paused == 3 + 1 + 10
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        # An answer, while something else is at work.
+        [Answered(0, "", 5_000_000), Skipped(0, "", 9_000_000)],
+        # What has ended had begun before all waited, as far as is known.
+        [Paused(0, "", 5_000_000), Finished(0, "", 6_000_000, 3_000_000)],
+    ],
+)
+def test_time_in_which_something_was_at_work_is_not_added(
+    records: list[Placed],
+) -> None:
+    class Pausing(Standing):
+        def take(self, record: Placed, replay: Replay) -> bool:
+            scene.all_paused = isinstance(record, Paused)
+            return False
+
+    scene = Scene(*records)
+    scene.replay.arrive("a", Pausing(Strand()))
+    scene.replay.follow_all()
+    assert scene.replay.paused == 0
+
+
 # --- what stands in records -------------------------------------------------------------
 
 
