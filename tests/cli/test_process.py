@@ -39,6 +39,27 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_much_was_not_run(
     assert [(line["line"], line["value"]) for line in lines] == [(2, 0), (3, 1), (4, 2)]
 
 
+def test_ctrl_c_before_anything_was_run_is_told_too(tmp_path: Path) -> None:
+    slow, given = tmp_path / "slow.py", tmp_path / "in.jsonl"
+    slow.write_text(
+        "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(60)\n"
+    )
+    given.write_text("1\n")
+
+    with subprocess.Popen(
+        [*UNDERSTUDY, "run", f"{slow}:flow", str(given)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert err == "understudy: interrupted before anything was run\n"
+
+
 def test_a_pipe_that_says_nothing_does_not_keep_ctrl_c_from_working(
     flow: Flow, tmp_path: Path
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Never, Protocol, cast
+from typing import Annotated, Never, ParamSpec, Protocol, cast
 
 import trio
 import typer
@@ -35,6 +36,8 @@ from understudy_protocols.errors import (
     WorkflowError,
 )
 from understudy_protocols.supervision_records import TreeSnapshot
+
+_P = ParamSpec("_P")
 
 app: typer.Typer = typer.Typer(
     add_completion=False,
@@ -76,7 +79,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-app.command()(run)
+def _told_of_ctrl_c(command: Callable[_P, None]) -> Callable[_P, None]:
+    """Return *command*, which lets `main` say that it was interrupted.
+
+    Typer would end the process at once, without a word.
+    """
+
+    @wraps(command)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            raise typer.Abort from error
+
+    return call
+
+
+app.command()(_told_of_ctrl_c(run))
 app.command()(ask)
 app.add_typer(models_commands, name="models")
 app.add_typer(runs_commands, name="runs")
