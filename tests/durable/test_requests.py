@@ -92,6 +92,24 @@ def test_what_is_cancelled_while_no_process_has_it_does_not_go_on_before() -> No
     assert again.status is RunStatus.CANCELLED
 
 
+def test_a_run_is_cancelled_also_if_it_would_be_held_at_that_start() -> None:
+    notes: list[str] = []
+
+    async def body(context: Context[object]) -> str:
+        notes.append("begun")
+        await trio.sleep(1.0)
+        return "done"
+
+    workflow: Flow = step(name="once", output=str, replay_safe=False)(body)
+    film = Filmed()
+    live(workflow, film, ends(workflow))
+    store = image_at(film, 0.5)
+    store.ask(RUN, "cancel", b"{}")
+    result = live(workflow, store, ends(workflow), start=0.5)
+    assert result.status is RunStatus.CANCELLED
+    assert notes == ["begun"]
+
+
 @pytest.mark.parametrize(
     ("what", "body"),
     [

@@ -232,6 +232,8 @@ class DurableRuns:
         if release:
             self._held.pop(run.id, None)
             journal.released()
+            # Whoever cancels it does so before it begins, and could be held again.
+            journal.wait_until_safe()
 
         def begin() -> None:
             if run.ended:
