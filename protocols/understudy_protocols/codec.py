@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from understudy_protocols.articles import with_article
 from understudy_protocols.codec_classes import CONCEAL, concealment, ways_of
 from understudy_protocols.codec_leaves import (
     LEAF_TAGS,
@@ -289,7 +290,9 @@ def _value(plain: object, depth: int) -> object:
         items = cast("list[object]", plain)
         return tuple([_value(item, depth + 1) for item in items])
     if not isinstance(plain, dict):
-        raise CodecError(f"a {type(plain).__name__} stands where no value can")
+        raise CodecError(
+            f"{with_article(type(plain).__name__)} stands where no value can"
+        )
     pairs = cast("dict[object, object]", plain)
     for key in pairs:
         if type(key) is not str:

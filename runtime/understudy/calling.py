@@ -13,6 +13,7 @@ from typing import TypeVar
 import attrs
 import trio
 
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, register_failure
 
@@ -74,6 +75,6 @@ async def call_bare(func: Callable[[], Awaitable[_T]], name: str) -> _T:
 def not_awaitable(found: object, name: str) -> ConfigError:
     """Return the error for a function *name* that returned *found*."""
     return ConfigError(
-        f"{name} returned a {type(found).__name__}, which cannot be awaited; "
+        f"{name} returned {with_article(type(found).__name__)}, which cannot be awaited; "
         "make it an async function"
     )

@@ -26,7 +26,7 @@ def refused(said: Any) -> str:
     [
         ("shuting", "there is no workflow shuting in {file}; did you mean shouting?"),
         ("qqq", "there is no workflow qqq in {file}; name one of: shouting, "),
-        ("no_workflow", "no_workflow in {file} is a int and no workflow; name one of"),
+        ("no_workflow", "no_workflow in {file} is an int and no workflow; name one of"),
         ("wrong", "measure: needs 'shout', which runs later"),
     ],
 )

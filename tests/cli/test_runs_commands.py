@@ -443,7 +443,7 @@ def test_who_cannot_be_told_at_once_is_told_by_the_next_start_what_was_refused(
     assert said.lines[0]["status"] == "paused"
     assert said.err.splitlines()[0] == (
         f"understudy: what was asked of run {run_id} (answer) was refused: the answer "
-        "to approval: is a int; give a str"
+        "to approval: is an int; give a str"
     )
 
 

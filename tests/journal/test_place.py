@@ -115,3 +115,12 @@ def test_a_network_file_system_is_refused_by_name(
         "be relied on; put it on a disk of this machine"
     )
     assert list(share.iterdir()) == []
+
+
+def test_what_is_lost_with_the_process_is_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JournalError, match="the journal :memory:: that is SQLite's"):
+        SqliteStore(":memory:").open()
+    assert list(tmp_path.iterdir()) == []

@@ -316,7 +316,7 @@ def test_a_task_that_is_not_async_is_refused_by_its_number(on_error: str) -> Non
     execute = cast("Callable[..., Awaitable[object]]", parallel_execute)
 
     async def main() -> None:
-        with pytest.raises(ConfigError, match="task 1 returned a int"):
+        with pytest.raises(ConfigError, match="task 1 returned an int"):
             await execute([partial(after, 0, 0), lambda: 3], on_error=on_error)
 
     run_seeded(main, seed=1)

@@ -118,7 +118,7 @@ def test_a_model_error_is_raised_as_it_is() -> None:
 
 
 def test_an_answer_without_json_is_an_error_that_names_the_type() -> None:
-    with pytest.raises(ModelError, match="a object cannot be written as JSON"):
+    with pytest.raises(ModelError, match="an object cannot be written as JSON"):
         answer_of(LocalModel(lambda _: object(), name="odd"))
 
 

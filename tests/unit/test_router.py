@@ -223,7 +223,7 @@ def test_a_label_without_a_route_is_named_with_those_that_there_are() -> None:
 def test_an_answer_that_is_no_label_is_refused() -> None:
     router = Router(lambda context: 3)  # type: ignore[arg-type, return-value]  # the mistake
     router.add_route("3", quick)
-    with pytest.raises(ConfigError, match="gave a int"):
+    with pytest.raises(ConfigError, match="gave an int"):
         router.route(state_of(""))
 
 

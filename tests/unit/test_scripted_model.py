@@ -98,7 +98,7 @@ def test_a_script_that_ran_out_says_so() -> None:
 
 
 def test_an_answer_that_has_no_json_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a object cannot be written as JSON"):
+    with pytest.raises(ConfigError, match="an object cannot be written as JSON"):
         texts([object()], 1)
 
 

@@ -86,7 +86,7 @@ def test_an_instance_is_taken_as_it_is() -> None:
         ({"customer": {"name": "Ann"}}, "missing required field `prices`"),
         ({"customer": {"name": 3}, "prices": {}}, r"\$.customer.name"),
         ("text", "does not fit AttrsOrder"),
-        (3, "is a int; give a AttrsOrder"),
+        (3, "is an int; give an AttrsOrder"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_place_and_nothing_begins(

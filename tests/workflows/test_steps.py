@@ -192,7 +192,7 @@ def test_a_context_is_indexed_by_node_by_name_or_by_maybe() -> None:
 
 def test_an_item_or_a_previous_value_is_asked_for_with_its_type() -> None:
     def look(context: Context[object]) -> object:
-        with pytest.raises(TypeError, match="the item is a NoneType, not a int"):
+        with pytest.raises(TypeError, match="the item is a NoneType, not an int"):
             context.item_as(int)
         assert context.previous_as(int) is None
         return True

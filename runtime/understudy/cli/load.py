@@ -22,6 +22,7 @@ from understudy.workflows.naming import FILE_MODULE
 from understudy.workflows.nodes import AnyWorkflow, Workflow
 from understudy.workflows.seed_steps import HasWorkflow, Runnable, WorkflowStep, as_node
 from understudy.workflows.step import Step
+from understudy_protocols.articles import with_article
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
 
@@ -55,7 +56,7 @@ def load_workflow(text: str) -> Target:
     found = _attribute(module, name, where, there, "workflow")
     if not _is_workflow(found):
         raise SetupError(
-            f"{name} in {where} is a {type(found).__name__} and no workflow; "
+            f"{name} in {where} is {with_article(type(found).__name__)} and no workflow; "
             f"name {_choice(there)}"
         )
     return Target(as_node(cast("Runnable", found)), module)
@@ -76,7 +77,7 @@ def load_models(text: str | None, module: ModuleType) -> Mapping[str, Model] | N
     if given is None or isinstance(given, Mapping):
         return cast("Mapping[str, Model] | None", given)
     raise SetupError(
-        f"{text or 'models'} is a {type(given).__name__}; give a mapping from names to "
+        f"{text or 'models'} is {with_article(type(given).__name__)}; give a mapping from names to "
         "models, or a function without arguments that returns one"
     )
 

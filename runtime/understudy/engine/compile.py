@@ -39,6 +39,7 @@ from understudy.workflows.policy import Decision, as_step
 from understudy.workflows.step import Step
 from understudy.workflows.types import NO_LISTS
 from understudy_actors.mailbox import Mailbox
+from understudy_protocols.articles import with_article
 from understudy_protocols.failures import Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
 from understudy_protocols.state import OrchestrationState
@@ -302,7 +303,7 @@ def _items(source: Source, path: str) -> Callable[[Strand, State], tuple[object,
         found = source(strand, state)
         if isinstance(found, NO_LISTS) or not isinstance(found, Iterable):
             raise StepError(
-                f"goes over a {type(found).__name__}, which is not a list of items",
+                f"goes over {with_article(type(found).__name__)}, which is not a list of items",
                 cause=Cause.SCHEMA,
             )
         listed = tuple(cast("Iterable[object]", found))

@@ -16,6 +16,7 @@ from understudy.engine.places import Place, StepEntry, used_by
 from understudy.journal.sealing import Keys
 from understudy.journal.values import restored
 from understudy.models.function_journal import FunctionOutcome
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.records import (
@@ -233,7 +234,7 @@ class Replay:
         found = self.value(plain)
         if not isinstance(found, Failure):
             raise DivergedError(
-                f"a {type(found).__name__} stands in place of a failure"
+                f"{with_article(type(found).__name__)} stands in place of a failure"
             )
         return found
 

@@ -17,6 +17,7 @@ from understudy.workflows.step import Step
 from understudy.workflows.types import matches, type_name
 from understudy_actors.mailbox import Mailbox
 from understudy_actors.worker import Worker
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ActorStoppedError, MailboxFullError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure, StepError
 from understudy_protocols.frozen import freeze
@@ -130,7 +131,7 @@ class StepOp:
             and not matches(frozen, declared)
         ):
             raise StepError(
-                f"gave a {type(frozen).__name__} and declares "
+                f"gave {with_article(type(frozen).__name__)} and declares "
                 f"{type_name(self.declared)}; mend the step or its annotation",
                 cause=Cause.SCHEMA,
             )

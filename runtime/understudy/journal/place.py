@@ -72,6 +72,11 @@ def journal_place(path: Path) -> Path:
       JournalError: it cannot be there.
     """
     place = Path(os.path.realpath(path))  # of links in a circle it says nothing
+    if path.name == ":memory:":
+        raise JournalError(
+            "that is SQLite's word for what is lost with the process; name a file, or "
+            "let a program give a MemoryStore()"
+        )
     if place.is_dir():
         raise JournalError("it is a folder; name a file in it")
     if not place.parent.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from understudy_protocols.articles import with_article
 from understudy_protocols.chat import Model
 from understudy_protocols.errors import ConfigError
 
@@ -73,6 +74,6 @@ def _check(name: str, model: object) -> None:
     for method in ("name", "price", "complete", "stream"):
         if not hasattr(model, method):
             raise ConfigError(
-                f"{name!r} is a {type(model).__name__} without {method!r}, so it is "
+                f"{name!r} is {with_article(type(model).__name__)} without {method!r}, so it is "
                 "no model; wrap a function in LocalModel"
             )

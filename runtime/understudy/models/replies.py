@@ -10,6 +10,7 @@ from typing import cast
 import attrs
 import msgspec
 
+from understudy_protocols.articles import with_article
 from understudy_protocols.chat import (
     Finish,
     Finished,
@@ -106,4 +107,4 @@ def _plain(value: object) -> object:
         return dict(cast("Mapping[object, object]", value))
     if isinstance(value, AbstractSet):
         return sorted(cast("AbstractSet[object]", value), key=repr)
-    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+    raise TypeError(f"{with_article(type(value).__name__)} cannot be written as JSON")

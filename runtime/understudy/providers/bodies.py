@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 
 from understudy.providers.wire import Capabilities, WireRequest, WireSettings
+from understudy_protocols.articles import with_article
 from understudy_protocols.chat import (
     FilePart,
     ImagePart,
@@ -120,4 +121,4 @@ def joined(parts: Iterable[Part]) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
-    raise TypeError(f"a {type(value).__name__} has no JSON")
+    raise TypeError(f"{with_article(type(value).__name__)} has no JSON")

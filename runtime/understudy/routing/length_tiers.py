@@ -9,6 +9,7 @@ import attrs
 
 from understudy.workflows.context import Context
 from understudy.workflows.policy import Decision
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
 
@@ -81,4 +82,4 @@ class LengthTiers:
 
 
 def _shown(found: object) -> str:
-    return "nothing" if found is None else f"a {type(found).__name__}"
+    return "nothing" if found is None else with_article(type(found).__name__)

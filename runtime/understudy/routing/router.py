@@ -12,6 +12,7 @@ from understudy.workflows.context import Context
 from understudy.workflows.nodes import AnyWorkflow
 from understudy.workflows.policy import Decision, RoutingPolicy
 from understudy.workflows.seed_steps import Runnable, as_node
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.state import OrchestrationState
 
@@ -133,6 +134,6 @@ def _asked(policy: InstantPolicy, context: Context[object]) -> Decision:
     if isinstance(answer, str):
         return Decision(answer)
     raise ConfigError(
-        f"the policy gave a {type(answer).__name__}; "
+        f"the policy gave {with_article(type(answer).__name__)}; "
         "give a label or a Decision, at once and not by an async function"
     )

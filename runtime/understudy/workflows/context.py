@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, Never, Protocol, TypeVar, overload
 
 from understudy.workflows.nodes import AnyWorkflow, Maybe, Workflow
+from understudy_protocols.articles import with_article
 from understudy_protocols.state import ORIGINAL_INPUT, OrchestrationState
 
 In_co = TypeVar("In_co", covariant=True)
@@ -141,7 +142,7 @@ class Context(Mapping[str, object], Generic[In_co]):
         """
         if not isinstance(self.item, kind):
             raise TypeError(
-                f"the item is a {type(self.item).__name__}, not a {kind.__name__}"
+                f"the item is {with_article(type(self.item).__name__)}, not {with_article(kind.__name__)}"
             )
         return self.item
 
@@ -153,8 +154,8 @@ class Context(Mapping[str, object], Generic[In_co]):
         """
         if self.previous is not None and not isinstance(self.previous, kind):
             raise TypeError(
-                f"the previous value is a {type(self.previous).__name__}, "
-                f"not a {kind.__name__}"
+                f"the previous value is {with_article(type(self.previous).__name__)}, "
+                f"not {with_article(kind.__name__)}"
             )
         return self.previous
 

@@ -11,6 +11,7 @@ import msgspec
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.misfits import misfits
 from understudy.workflows.types import matches, type_name
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import SetupError
 from understudy_protocols.frozen import freeze, thaw
 from understudy_protocols.sensitive import holds_sensitive, unquoted
@@ -89,7 +90,8 @@ def _as(value: object, declared: object, what: str) -> object:
         return value
     if not isinstance(value, PLAIN):
         raise InputError(
-            what, f"is a {type(value).__name__}; give a {type_name(declared)}"
+            what,
+            f"is {with_article(type(value).__name__)}; give {with_article(type_name(declared))}",
         )
     return freeze(structure(thaw(value), declared, what), what)
 

@@ -10,6 +10,7 @@ import attrs
 
 from understudy.workflows.context import Context
 from understudy.workflows.step import Step
+from understudy_protocols.articles import with_article
 from understudy_protocols.codec import register_tag
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.frozen import FrozenMap, freeze
@@ -87,7 +88,9 @@ def as_step(
         if decision.route not in labels:
             # Whatever else it may be: the words of a value are not for all eyes.
             told = isinstance(answer, str | Decision)
-            chosen = repr(decision.route) if told else f"a {type(answer).__name__}"
+            chosen = (
+                repr(decision.route) if told else with_article(type(answer).__name__)
+            )
             raise StepError(
                 f"the policy chose {chosen}, and the branches are "
                 f"{', '.join(map(repr, labels))}",

@@ -16,6 +16,7 @@ from understudy.workflows.hints import is_async
 from understudy.workflows.naming import named_function
 from understudy.workflows.nodes import AnyWorkflow, Need, Workflow
 from understudy.workflows.step import Step, checked_needs
+from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.state import OrchestrationState
@@ -108,7 +109,7 @@ def _added(name: str, before: OrchestrationState, after: object) -> object:
     """Return the one output that a step added to its state."""
     if not isinstance(after, OrchestrationState):
         raise StepError(
-            f"execute() of {name} returned a {type(after).__name__}; "
+            f"execute() of {name} returned {with_article(type(after).__name__)}; "
             "it must return the state, made by state.with_output(name, value)",
             cause=Cause.STEP_ERROR,
         )
