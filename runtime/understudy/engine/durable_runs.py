@@ -160,6 +160,16 @@ class DurableRuns:
             self._book.moment(),
         )
         journal.accepted(known, accepted)
+        begin = run.begin
+        if begin is None:
+            return
+
+        def begin_in_turn(run: Run) -> None:
+            if not run.ended:
+                journal.status(RunStatus.RUNNING)
+            begin(run)
+
+        run.begin = begin_in_turn
 
     # --- runs that are there -------------------------------------------------------
 
@@ -217,25 +227,24 @@ class DurableRuns:
             self._recovery.follow(run, hosted, rest, None)
             run.settle()
             return run
-        if stored.status is RunStatus.RUNNING and not release:
-            assert run.journal is not None, "its cell was made with one"
-            run.journal.recovered(stored.recoveries + 1)
-            if stored.recoveries + 1 >= MAX_RECOVERIES:
-                self.hold(
-                    run,
-                    "poisoned",
-                    f"{stored.recoveries + 1} processes have died while it ran",
-                )
-                return run
         journal = run.journal
         assert journal is not None, "its cell was made with one"
+        died = stored.status is RunStatus.RUNNING and not release
+        if died and stored.recoveries + 1 >= MAX_RECOVERIES:
+            journal.recovered(stored.recoveries + 1)
+            self.hold(
+                run,
+                "poisoned",
+                f"{stored.recoveries + 1} processes have died while it ran",
+            )
+            return run
         if release:
             self._held.pop(run.id, None)
             journal.released()
             # Whoever cancels it does so before it begins, and could be held again.
             journal.wait_until_safe()
 
-        def begin() -> None:
+        def go_on() -> None:
             if run.ended:
                 return
             try:
@@ -243,7 +252,20 @@ class DurableRuns:
             except RunHeldError as error:
                 self.hold(run, error.reason, error.detail)
 
-        run.begin = lambda _: journal.when_safe(begin)
+        def begin(_: Run) -> None:
+            if run.ended:
+                return  # in line, and its end is not safe yet
+            if stored.status is not RunStatus.PAUSED:
+                # Else it is about to wait, and kills no process.
+                run.become(RunStatus.RUNNING)
+                if died:
+                    journal.recovered(stored.recoveries + 1)
+                else:
+                    journal.status(RunStatus.RUNNING)
+                journal.wait_until_safe()
+            journal.when_safe(go_on)
+
+        run.begin = begin
         return run
 
     def fork(

@@ -279,17 +279,17 @@ class RunJournal:
         self._note(Reshaped(shape))
 
     def recovered(self, count: int) -> None:
-        """A process has died while it ran, for the so many-th time.
-
-        It does not begin before that is safe: else a run that kills its process at
-        once would do so for ever.
-        """
+        """A process has died while it ran, for the so many-th time."""
         self._book.recorder.batch.recoveries[self.row] = count
-        self.wait_until_safe()
 
     def wait_until_safe(self) -> None:
-        """Let the run not begin before all that was handed over so far is safe."""
-        self.safe = trio.Event()
+        """Let the run not begin before all that was handed over so far is safe.
+
+        That it is under way, above all: a run that kills its process at once would
+        else do so for ever, and nobody would know which one it is.
+        """
+        if self.safe.is_set():
+            self.safe = trio.Event()
         self._book.recorder.follow(self._safe)
 
     def when_safe(self, begin: Callable[[], None]) -> None:
