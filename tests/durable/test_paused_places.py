@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
+import attrs
 import pytest
 import trio
 from images import RUN, Filmed, records_of
@@ -16,6 +17,7 @@ from understudy import (
     Outcome,
     RunStatus,
     Runtime,
+    SupervisionEvent,
     each,
     named_function,
     parallel,
@@ -26,7 +28,7 @@ from understudy import (
 )
 from understudy.journal.memory import MemoryStore
 from understudy_protocols.journal import Batch
-from understudy_protocols.records import Answered, Failed
+from understudy_protocols.records import Answered, Ended, Failed
 
 ASK = pause("ask", output=int)
 
@@ -335,3 +337,62 @@ def test_a_race_is_won_again_by_who_won_it_also_if_writing_is_slow(
     for at, image in store.images:
         if at > 3.0:
             assert live(workflow, image, again, start=at) == outcome
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("durability", ["step", "async"])
+def test_a_run_that_pauses_when_its_time_is_over_does_not_wait_for_somebody(
+    durability: str, seed: int
+) -> None:
+    workflow = asking([])
+
+    async def body(runtime: Runtime[object]) -> None:
+        handle = await runtime.submit(workflow, 0, deadline=1.0)
+        await trio.sleep(2)
+        assert handle.status is RunStatus.EXPIRED
+
+    live(workflow, MemoryStore(), body, seed=seed, durability=durability)
+
+
+@pytest.mark.parametrize("durability", ["step", "async"])
+def test_no_answer_is_on_record_behind_the_end_of_a_run_whose_time_was_over(
+    durability: str,
+) -> None:
+    workflow = asking([])
+    store = MemoryStore()
+
+    async def body(runtime: Runtime[object]) -> Result:
+        # So little is left that it is nothing on a clock that shows a hundred.
+        handle = await runtime.submit(workflow, 0, run_id=RUN, deadline=1 + 2**-52)
+        await trio.sleep(100)
+        assert handle.status is RunStatus.PAUSED
+        runtime.answer(RUN, "ask", 1)
+        return await handle.result()
+
+    result = live(workflow, store, body, durability=durability)
+    assert result.status is RunStatus.EXPIRED
+    assert isinstance(records_of(store)[-1], Ended)
+
+
+@attrs.frozen
+class Untagged:
+    """Of a class that no workflow declares."""
+
+
+def test_a_default_that_cannot_be_written_down_fails_its_pause() -> None:
+    workflow: Flow = pause("ask", timeout=5.0, default=Untagged())
+    lives: list[str] = []
+
+    async def body(runtime: Runtime[object]) -> Result:
+        with trio.fail_after(100):
+            return await runtime.run(workflow, 0)
+
+    def watched(event: SupervisionEvent) -> None:
+        if event.cause is not None:
+            lives.append(event.path)
+
+    result = live(workflow, MemoryStore(), body, on_supervision=watched)
+    assert result.failure is not None
+    assert "Untagged has no tag" in result.failure.message
+    assert result.duration == 5.0
+    assert lives == []

@@ -281,6 +281,8 @@ class Flow:
         """Let no active time pass while the whole run waits for somebody."""
         if run.status is RunStatus.PAUSED or run.replay is not None:
             return  # the second reckons by the times of its records
+        if run.deadline <= self.now():
+            return  # it is over with its active time, as a timer is about to say
         # A run may wait before its deadline was armed, at its very first node.
         if run.deadline != math.inf:
             run.remaining = run.deadline - self.now()

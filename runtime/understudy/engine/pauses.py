@@ -9,6 +9,7 @@ from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Run, Strand
 from understudy.workflows.nodes import Pause
 from understudy_actors.watchdog import Timer
+from understudy_protocols.errors import CodecError
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.frozen import freeze
 from understudy_protocols.outcomes import RunStatus
@@ -121,14 +122,17 @@ class OpenPause:
         Raises:
           CodecError: it cannot be written down; the pause stays open.
         """
-        run = self.strand.run
-        if run.journal is None:
-            self._close()
-            self._answered(value)
-            return
-        recorded = run.journal.answered(self.strand, self.op.path, value)
+        strand, journal = self.strand, self.strand.run.journal
+        recorded = None
+        if journal is not None:
+            recorded = journal.answered(strand, self.op.path, value)
         self._close()
-        recorded(lambda: self._answered(value))
+        if strand.ended:
+            return  # the run's time was over: its end is on record
+        if recorded is None:
+            self._answered(value)
+        else:
+            recorded(lambda: self._answered(value))
 
     def _answered(self, value: object) -> None:
         flow = self.op.flow
@@ -160,11 +164,16 @@ class OpenPause:
 
     def _timed_out(self) -> None:
         self.timer = None
+        failure = self.op.unanswered()
         if self.op.has_default:
-            self.answer(self.op.default)
-            return
+            try:
+                self.answer(self.op.default)
+            except CodecError as error:
+                failure = Failure.from_error(error, where=self.op.path)
+            else:
+                return
         self._close()
-        self.op.flow.fail_at(self.strand, self.op.path, self.op.unanswered())
+        self.op.flow.fail_at(self.strand, self.op.path, failure)
 
 
 class PauseArrival:
