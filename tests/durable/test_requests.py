@@ -378,6 +378,23 @@ def test_a_fork_keeps_the_large_values_that_it_refers_to() -> None:
     assert len(made.blobs) == 1
 
 
+def test_a_fork_of_a_damaged_run_is_refused_and_leaves_nothing() -> None:
+    async def body(context: Context[object]) -> str:
+        return "x" * 5_000
+
+    workflow: Flow = sequence(step(name="big", output=str)(body), noting("a", []))
+    store = MemoryStore()
+    live(workflow, store, ends(workflow))
+    store._blobs.clear()
+
+    async def fork(runtime: Runtime[object]) -> None:
+        with pytest.raises(JournalCorruptError, match="has no value"):
+            runtime.fork(RUN, "a", new_id="the fork")
+
+    live(workflow, store, fork)
+    assert store.find("the fork") is None
+
+
 def test_a_cancel_ends_a_run_also_if_it_would_be_held_now() -> None:
     """Nobody waits for it any more, however many processes have died over it."""
     workflow, store = noting("a", []), Filmed()

@@ -169,3 +169,18 @@ class DoorMachine(RuleBasedStateMachine):
 
 
 TestDoor = DoorMachine.TestCase
+
+
+def test_nobody_begins_once_the_door_is_closed_for_good() -> None:
+    begun: list[Run] = []
+    door = Door(2, 0, 0, begun.append)
+    nothing = FrozenMap[str, object]()
+    state = OrchestrationState.accepted("late", None, nothing, NOW)
+    late = Run("late", "flow", RunBudget(None), state, 0.0)
+    late.begin = begun.append
+    door.close()
+    door.enter_again(late)
+    assert begun == []
+    assert (door.waiting, door.unfinished()) == (1, (late,))
+    door.leave(late)
+    assert (door.waiting, door.unfinished()) == (0, ())

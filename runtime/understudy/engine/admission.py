@@ -76,7 +76,7 @@ class Door:
         """Let a run that was accepted before begin, or wait in line, however long."""
         self.live[run.id] = run
         # While there are free places and nobody gives them away, nobody waits.
-        if self._inside < self.max_runs and not self._filling:
+        if self._inside < self.max_runs and not (self._filling or self._closed):
             self._begin(run)
         else:
             self._line.add(run, run.priority, run.tenant)

@@ -316,15 +316,16 @@ class DurableRuns:
         first = records[0]
         assert isinstance(first, Accepted), "that is how every run begins"
         records[0] = msgspec.structs.replace(first, created_at=moment)
-        batch = self.recorder.batch
-        batch.runs.append(known)
         contents = [encode_record(record) for record in records]
+        # All that can be refused is refused before anything is handed over.
+        run = self._revived(known, contents, hosted, release=False)
+        batch = self.recorder.batch
         for content in contents:
             # Whoever deletes old runs must not take away what this one refers to.
             for digest in references(content) - batch.blobs.keys():
                 batch.blobs[digest] = self.store.blob(digest)
-        batch.records += [(self._rows, n, one) for n, one in enumerate(contents)]
-        run = self._revived(known, contents, hosted, release=False)
+        batch.runs.append(known)
+        batch.records += [(known.row, n, one) for n, one in enumerate(contents)]
         journal = run.journal
         assert journal is not None, "its cell was made with one"
         journal.wait_until_safe()
