@@ -176,9 +176,7 @@ def unquoted(problem: str, hint: object) -> str:
     )
 
 
-_SPEAKS_OF_TYPES: Final = re.compile(
-    r"(Expected|Object missing required field|Object contains unknown field) `"
-)
+_SPEAKS_OF_TYPES: Final = re.compile(r"(Expected|Object missing required field) `")
 _PLACE: Final = re.compile(r" - at `[^`]*`\Z")
 
 
@@ -209,8 +207,8 @@ class _Redaction:
 
     def _whole(self, value: object) -> object:
         cls = type(value)
-        if cls in registered and sensitive_fields(cls):
-            return HIDDEN  # what its fields can hold, its own code says
+        if cls in registered:
+            return self._by_its_own_code(value, cls)
         if is_record(cls):
             return self._record(value, cls)
         if isinstance(value, Mapping):
@@ -220,6 +218,13 @@ class _Redaction:
             shown = [self.of(item) for item in items]
             return items if _same(items, shown) else _collected(cls, shown)
         return value
+
+    def _by_its_own_code(self, value: object, cls: type) -> object:
+        """Hide all of it or nothing: its own code alone makes another one of it."""
+        if sensitive_fields(cls):
+            return HIDDEN
+        told: object = registered[cls].to(value)
+        return value if self.of(told) is told else HIDDEN
 
     def _mapping(self, items: Mapping[object, object]) -> object:
         before = [part for pair in items.items() for part in pair]

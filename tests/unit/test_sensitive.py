@@ -234,6 +234,23 @@ def test_a_class_with_ways_of_its_own_is_hidden_whole() -> None:
     assert again.secret == SECRET
 
 
+def test_a_class_with_ways_of_its_own_is_hidden_whole_if_what_it_holds_is_marked() -> (
+    None
+):
+    class Opened:
+        def __init__(self, inside: object) -> None:
+            self.inside = inside
+
+        def __repr__(self) -> str:
+            return f"Opened({self.inside!r})"
+
+    register_type(Opened, to=lambda one: (one.inside,), from_=Opened)
+    free = Opened(1)
+    assert redacted((free,)) == (free,)
+    shown = redacted({"a": Opened(WithAttrs("n", SECRET)), "b": free})
+    assert shown == {"a": HIDDEN, "b": free}
+
+
 def test_the_mark_is_one_object_however_it_travels() -> None:
     assert repr(SENSITIVE) == "SENSITIVE"
     assert pickle.loads(pickle.dumps(SENSITIVE)) is SENSITIVE
@@ -358,6 +375,10 @@ def test_a_wrong_answer_of_a_model_is_told_without_a_word_of_it(wrong: object) -
 def test_what_is_said_of_types_is_said_all_the_same() -> None:
     said = "Expected `str`, got `int` - at `$.user`"
     assert unquoted(said, Login) == said
+    # Of what stands below a marked field the names are no more for all eyes.
+    named = f"Object contains unknown field `{SECRET}` - at `$.login`"
+    assert unquoted(named, Grade) == named
+    assert SECRET not in unquoted(named, Login)
     quoting = "Invalid enum value 'purple' - at `$.colour`"
     assert unquoted(quoting, dict[str, Grade]) == quoting
     assert unquoted(quoting, dict[str, Login]) == (

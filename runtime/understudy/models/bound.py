@@ -21,6 +21,7 @@ from understudy.models.structured import (
     Output,
     Reader,
     decode_by,
+    is_sensitive,
     reader_of,
     schema_of,
 )
@@ -36,6 +37,7 @@ from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Failure, ModelError
 from understudy_protocols.retry import Retry, decide
+from understudy_protocols.sensitive import HIDDEN
 from understudy_protocols.usage import NO_USAGE
 
 T = TypeVar("T")
@@ -50,7 +52,8 @@ class Completion(msgspec.Struct, Generic[T_co], frozen=True):
 
     Args:
       value: the typed value, or the text if no type was asked for.
-      reply: the model's reply that holds it.
+      reply: the model's reply that holds it; without its words if the type has a
+        sensitive field.
       repairs: how often the model was asked to mend its reply; a count.
       mended: whether the reply's text was mended here before it could be read.
     """
@@ -158,6 +161,7 @@ class BoundModel:
           reasoning: how much it should think first; see `ModelRequest`.
           stream: show the pieces of the answer, as `ModelDelta`, to those who
             watch the run; a piece that turns out void is followed by `Restarted`.
+            Of an *output* with a sensitive field nothing is shown.
           max_repairs: how often the model may mend a reply of the wrong shape.
 
         Cancellation: the request is given up; it stays charged at its worst.
@@ -181,7 +185,9 @@ class BoundModel:
         )
         reader = None if output is None else reader_of(output)
         request = attrs.evolve(base, key=self._scope.call_key())
-        asking = Asking((self._model, *self._others), self._scope, shown=stream)
+        hidden = output is not None and is_sensitive(output)
+        shown = stream and not hidden
+        asking = Asking((self._model, *self._others), self._scope, shown=shown)
         repairs = 0
         while True:
             started = self._scope.now()
@@ -190,6 +196,9 @@ class BoundModel:
                 return Completion(reply.text, reply, repairs, mended=False)
             read = _read(reply, reader)
             if not isinstance(read, ModelError):
+                if hidden:
+                    # The words would be where the value may not be seen.
+                    reply = attrs.evolve(reply, text=HIDDEN, parts=())
                 return Completion(read.value, reply, repairs, read.mended)
             if repairs < max_repairs:
                 repairs += 1

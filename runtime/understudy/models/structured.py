@@ -15,7 +15,7 @@ import msgspec
 from understudy.models.json_schema import schema_reader
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause, ModelError
-from understudy_protocols.sensitive import unquoted
+from understudy_protocols.sensitive import holds_sensitive, unquoted
 
 T = TypeVar("T")
 
@@ -89,6 +89,18 @@ def schema_of(kind: Output) -> Mapping[str, object]:
 
 
 _schemas: dict[type, Mapping[str, object]] = {}
+
+
+def is_sensitive(kind: Output) -> bool:
+    """Whether a value of *kind* can have a sensitive field anywhere in it."""
+    if isinstance(kind, Mapping):
+        return False
+    if kind not in _sensitive:
+        _sensitive[kind] = holds_sensitive(kind)
+    return _sensitive[kind]
+
+
+_sensitive: dict[type, bool] = {}
 
 
 Reader: TypeAlias = Callable[[str], object]
