@@ -201,3 +201,13 @@ def test_who_may_not_be_asked_whether_it_lives_does(
     monkeypatch.setattr(os, "kill", kill)
     (tmp_path / "runs.db.lock").write_bytes(msgspec.json.encode(own(1)))
     assert at_work(tmp_path / "runs.db") == own(1)
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    # In a folder of many, somebody else may have put it there.
+    other = tmp_path / "other.txt"
+    other.write_text("somebody's only copy of something")
+    (tmp_path / "runs.db.lock").symlink_to(other)
+    with pytest.raises(JournalError, match="cannot be made"):
+        OwnerLock(tmp_path / "runs.db").take(SINCE)
+    assert other.read_text() == "somebody's only copy of something"

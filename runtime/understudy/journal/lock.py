@@ -58,8 +58,10 @@ class OwnerLock:
           JournalError: the file cannot be made.
         """
         assert self._file is None, "a lock is taken once"
+        # No link is followed: what it leads to would be written over.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = os.open(self._path, flags, 0o666)
         except OSError as error:
             raise JournalError(
                 f"its lock {self._path} cannot be made ({error.strerror}); "
