@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+import tty
 from collections.abc import Iterator
 
 import pytest
-from model_server import ModelServer, endless, model_server
+from model_server import ModelServer, chat, endless, model_server
 
 UNDERSTUDY = (sys.executable, "-m", "understudy")
 
@@ -62,3 +65,24 @@ def test_a_reader_that_leaves_ends_the_answer(
     assert process.wait(timeout=60) == 2
     assert err == "understudy: cannot write standard output: Broken pipe\n"
     assert server.left.wait(timeout=30)
+
+
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+def test_a_terminal_obeys_no_word_of_a_model(stream: tuple[str, ...]) -> None:
+    said = "one\u00a0\x1b]0;owned\x07two\x9b31m\tthree\nfour\n"
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    with model_server() as server:
+        words = ["--protocol", "openai", "--base-url", server.url, "--model", "tiny"]
+        command = [*UNDERSTUDY, "ask", "hello", *words, *stream]
+        server.answers = [chat(said), chat(said)]
+        shown = subprocess.run(command, stdout=theirs, check=True, timeout=60)
+        piped = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        # What is left to read when nobody writes any more.
+        assert shown.returncode == 0
+        told = terminal.read1(10_000).decode()
+    assert told == "one\u00a0\ufffd]0;owned\ufffdtwo\ufffd31m\tthree\nfour\n"
+    # Another program gets what was said.
+    assert piped.stdout.decode() == said

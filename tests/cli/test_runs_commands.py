@@ -91,6 +91,34 @@ def test_the_journal_is_the_one_named_or_that_of_the_environment_or_the_one_here
     )
 
 
+def test_what_a_terminal_would_obey_is_shown_by_no_command(
+    command: Command, ran: Ran
+) -> None:
+    evil = "\x1b]0;owned\x07\x9b31m"
+    orders = ({"number": number, "text": f"bad{evil}{number}"} for number in (1, 2))
+    given = Path("in.jsonl")
+    given.write_text("".join(f"{json.dumps(order)}\n" for order in orders))
+    words = ("run", f"{FLOWS}:asking", str(given), "--journal", "runs.db")
+    begun = command(*words, "--key", "text")
+    (first, *_) = listed(command)
+    assert evil in first
+    said = [
+        begun,
+        command("runs", "list"),
+        command("runs", "show", first),
+        command("runs", "show", first[:-1]),
+        command("runs", "show", f"none{evil}"),
+        command("runs", "diff", first, first),
+        command("runs", "answer", first, f"none{evil}", "1"),
+        command("runs", "cancel", first),
+        command(*words, "--key", "text"),
+    ]
+    for one in said:
+        # Results are for other programs, and JSON has no such characters.
+        assert not set(one.out + one.err) & set("\x1b\x07"), one
+        assert "\x9b" not in one.err, one
+
+
 def test_links_in_a_circle_are_no_journal(command: Command, here: Path) -> None:
     (here / "runs.db").symlink_to(here / "runs.db")
     assert refused(command("runs", "list", "--journal", "runs.db")) == (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from typing import Final
 
 EXIT_FAILED = 1
 """Some run did not complete, or nothing could be started."""
@@ -25,4 +27,13 @@ EXIT_UNREAD = 141
 
 def say(text: str) -> None:
     """Tell the person who called."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(harmless(text) + "\n")
+
+
+def harmless(text: str) -> str:
+    """Return *text* without what a terminal would obey, be it of a person or a model."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All control characters but tabs and ends of lines."""

@@ -12,7 +12,7 @@ import attrs
 import trio
 import typer
 
-from understudy.cli.exits import EXIT_UNREAD
+from understudy.cli.exits import EXIT_UNREAD, harmless
 from understudy_protocols.errors import SetupError
 
 FLUSH_EVERY = 0.5
@@ -181,12 +181,12 @@ def _keep_whole(fd: int, lines: list[bytes], done: int) -> int:
 
 
 def write_out(text: str) -> None:
-    """Write *text* to standard output.
+    """Write *text* to standard output; on a terminal, without what that would obey.
 
     Raises:
       SetupError: that fails.
     """
-    error = _written_out(text)
+    error = _written_out(harmless(text) if sys.stdout.isatty() else text)
     if error is not None:
         raise SetupError(f"cannot write standard output: {error.strerror}")
 

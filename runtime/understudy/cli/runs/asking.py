@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 
 from understudy.cli.continuing import REFUSED
-from understudy.cli.exits import EXIT_FAILED, say
+from understudy.cli.exits import EXIT_FAILED, harmless, say
 from understudy.cli.plain import json_line
 from understudy.cli.runs.opened import found_run, journal_named
 from understudy.cli.writing import print_out
@@ -45,12 +45,12 @@ def ask_owner(
             if holder is None
             else f"not done within {wait:g} s; {holder} will do it"
         )
-        print_out(f"asked ({what} {run.run_id}); {who}\n")
+        print_out(harmless(f"asked ({what} {run.run_id}); {who}\n"))
     elif outcome.startswith(REFUSED):
         say(f"understudy: {outcome}")
         raise typer.Exit(EXIT_FAILED)
     else:
-        print_out(f"done: {outcome or f'{what} {run.run_id}'}\n")
+        print_out(harmless(f"done: {outcome or f'{what} {run.run_id}'}\n"))
 
 
 def _outcome(reader: SqliteReader, path: str, number: int, wait: float) -> str | None:
