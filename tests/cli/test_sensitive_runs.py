@@ -117,7 +117,7 @@ def test_an_answer_and_a_fork_take_it_and_do_not_leave_it(
     assert VARIABLE in refused.err
     check(refused)
     monkeypatch.setenv(VARIABLE, key)
-    asked = command("runs", "answer", "asking-u", "token", token)
+    asked = command("runs", "answer", "asking-u", "token", "-", stdin=f"{token}\n")
     forked = command(
         *("runs", "fork", "asking-u", "--from", "last", "--id", "new"),
         *("--set", f"sign_in={token}"),

@@ -15,6 +15,7 @@ from understudy.cli.exits import say
 from understudy.cli.options import ModelsFileOption, models_file
 from understudy.cli.printing import Printed
 from understudy.cli.question import Question, put
+from understudy.cli.reading import words_given
 from understudy.cli.signals import watched
 from understudy.cli.writing import write_out
 from understudy.config.files import is_variable
@@ -120,15 +121,7 @@ def ask(
 
 
 def _prompt(given: str) -> str:
-    text = given
-    if given == "-":
-        try:
-            with open(0, "rb", closefd=False) as standard_input:
-                text = standard_input.read().decode()
-        except UnicodeDecodeError as error:
-            raise SetupError("standard input is not in UTF-8") from error
-        except OSError as error:
-            raise SetupError(f"cannot read standard input: {error.strerror}") from error
+    text = words_given(given)
     if not text.strip():
         raise SetupError("the prompt is empty; give some words")
     return text

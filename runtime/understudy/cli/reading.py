@@ -37,6 +37,23 @@ class InputFile:
         return CsvRows() if self.text else JsonLines()
 
 
+def words_given(given: str) -> str:
+    """Return *given*, or what standard input says for ``-``.
+
+    Raises:
+      SetupError: that cannot be read, or is not in UTF-8.
+    """
+    if given != "-":
+        return given
+    try:
+        with open(0, "rb", closefd=False) as standard_input:
+            return standard_input.read().decode()
+    except UnicodeDecodeError as error:
+        raise SetupError("standard input is not in UTF-8") from error
+    except OSError as error:
+        raise SetupError(f"cannot read standard input: {error.strerror}") from error
+
+
 def open_input(path: str, *, csv: bool | None) -> InputFile:
     """Open *path*, or standard input for ``-``.
 

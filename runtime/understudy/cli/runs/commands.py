@@ -14,6 +14,7 @@ import typer
 
 from understudy.cli.exits import EXIT_FAILED, EXIT_UNREAD, say
 from understudy.cli.plain import json_line
+from understudy.cli.reading import words_given
 from understudy.cli.runs.ages import MICROS, age_micros
 from understudy.cli.runs.asking import ask_owner
 from understudy.cli.runs.differences import differences, figures
@@ -160,12 +161,19 @@ def answer(
     pause: Annotated[
         str, typer.Argument(metavar="PAUSE", help="Its name, path or key.")
     ],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="As JSON, or a text.")],
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="VALUE", help="As JSON, or a text; - is standard input."
+        ),
+    ],
     journal: JournalOption = None,
     wait: WaitOption = WAIT,
 ) -> None:
     """Answer a pause; the first answer counts."""
-    body = {"pause": pause, "value": _json_or_text(value)}
+    # The words of a command are in the shell's history, and other users see them.
+    given = words_given(value).removesuffix("\n")
+    body = {"pause": pause, "value": _json_or_text(given)}
     ask_owner(journal, run, "answer", body, wait)
 
 
@@ -325,7 +333,10 @@ def export(
 
 @runs_commands.command("new-key")
 def key() -> None:
-    """Make a key for what is sensitive in a journal, to put into the environment."""
+    """Make a key for what is sensitive in a journal.
+
+    It is to stand in the environment variable UNDERSTUDY_JOURNAL_KEY.
+    """
     print_out(f"{new_key()}\n")
 
 
