@@ -230,7 +230,7 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Run 200 customer messages through a workflow, with faults injected.
+    """Run 200 real messages through a workflow, with faults.
 
     Needs no key, no server and no network.  With --model local-llm it is a few of
     them, and no faults: first with the usual last tier, then with a real model of

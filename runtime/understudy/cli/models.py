@@ -42,9 +42,10 @@ def _models() -> None:  # pyright: ignore[reportUnusedFunction]  # typer calls i
 
 @models_commands.command()
 def check(models: ModelsFileOption = None) -> None:
-    """Ask each model of a file for one word, and say which of them answer.
+    """See which models of a file answer.
 
-    Nothing is tried again, and no model stands in for another.
+    Each is asked for one word; nothing is tried again, and no model stands in for
+    another.
 
     Exit code: 0 if all answer, 1 if some do not, 2 if the file is wrong.
     """

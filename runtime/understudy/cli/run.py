@@ -65,7 +65,7 @@ def run(
         ),
     ] = "-",
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Runs under way at once.")
+        int, typer.Option(min=1, help="Lines at work at once.")
     ] = 10,
     deadline: Annotated[
         float | None,
