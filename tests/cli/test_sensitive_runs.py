@@ -94,6 +94,21 @@ def test_nothing_that_is_said_of_a_journal_has_it(
         check(*said)
 
 
+def test_of_runs_that_differ_in_what_is_sensitive_nobody_says_that_they_are_the_same(
+    command: Command,
+) -> None:
+    lines = [{**login("u"), "password": f"{SECRET}{number}"} for number in (1, 2)]
+    command("run", f"{FLOWS}:signing", given(*lines), *JOURNAL)
+    Path("in.jsonl").unlink()
+    ids = [run["run_id"] for run in command("runs", "list", "--json").lines]
+    said = command("runs", "diff", *ids)
+    assert said.code == 0
+    assert "the same input, and the same came of it, but for what is sensitive" in (
+        said.out
+    )
+    check(said)
+
+
 def test_a_job_that_is_run_again_gives_the_same_values(command: Command) -> None:
     outputs: list[object] = []
     for _ in range(2):

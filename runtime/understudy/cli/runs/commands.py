@@ -17,7 +17,7 @@ from understudy.cli.plain import json_line
 from understudy.cli.reading import words_given
 from understudy.cli.runs.ages import MICROS, age_micros
 from understudy.cli.runs.asking import ask_owner
-from understudy.cli.runs.differences import differences, figures
+from understudy.cli.runs.differences import differences, figures, sameness
 from understudy.cli.runs.facts import run_facts, story_facts
 from understudy.cli.runs.opened import (
     JournalOption,
@@ -245,7 +245,8 @@ def diff(
 ) -> None:
     """Say in what two runs differ.
 
-    In their input, in what their steps gave and decided, in how they ended.
+    In their input, in what their steps gave and decided, in how they ended; what is
+    sensitive is not compared.
 
     Exit code: 0 if they are the same, 1 if they differ, 2 if the call is wrong.
     """
@@ -253,8 +254,8 @@ def diff(
         one, other = found_run(reader, a), found_run(reader, b)
         stories = told_story(reader, one), told_story(reader, other)
     found = list(differences(one, stories[0], other, stories[1]))
-    same = "the same input, and the same came of it"
-    lines = [f"{one.run_id} | {other.run_id}", *(found or [same]), figures(*stories)]
+    told = found or [sameness(*stories)]
+    lines = [f"{one.run_id} | {other.run_id}", *told, figures(*stories)]
     print_out("".join(f"{printable(line)}\n" for line in lines))
     raise typer.Exit(EXIT_FAILED if found else 0)
 

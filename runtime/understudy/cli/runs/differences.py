@@ -11,6 +11,7 @@ from understudy.cli.runs.ages import length
 from understudy.cli.runs.story import Event, Story
 from understudy.cli.tally import usd
 from understudy_protocols.journal import StoredRun
+from understudy_protocols.sensitive import HIDDEN
 
 _ROOM = 60
 """Characters of a value that are shown."""
@@ -31,6 +32,15 @@ def differences(
         yield f"status: {a.status.value} | {b.status.value}"
     if _told(story_a.failure) != _told(story_b.failure):
         yield f"failure: {_told(story_a.failure)} | {_told(story_b.failure)}"
+
+
+def sameness(*stories: Story) -> str:
+    """Return what is to be said of runs between which there is no difference."""
+    shown = [[s.input, *(event.value for event in s.events)] for s in stories]
+    said = "the same input, and the same came of it"
+    if HIDDEN in json.dumps(shown, ensure_ascii=False, default=repr):
+        said += ", but for what is sensitive, which is not compared"
+    return said
 
 
 def figures(story_a: Story, story_b: Story) -> str:
