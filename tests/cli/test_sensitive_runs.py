@@ -135,7 +135,8 @@ def test_an_answer_and_a_fork_take_it_and_do_not_leave_it(
     asked = command("runs", "answer", "asking-u", "token", "-", stdin=f"{token}\n")
     forked = command(
         *("runs", "fork", "asking-u", "--from", "last", "--id", "new"),
-        *("--set", f"sign_in={token}"),
+        *("--set", "sign_in=-"),
+        stdin=token,
     )
     assert (asked.code, forked.code) == (0, 0)
     check(asked, forked)

@@ -171,9 +171,7 @@ def answer(
     wait: WaitOption = WAIT,
 ) -> None:
     """Answer a pause; the first answer counts."""
-    # The words of a command are in the shell's history, and other users see them.
-    given = words_given(value).removesuffix("\n")
-    body = {"pause": pause, "value": _json_or_text(given)}
+    body = {"pause": pause, "value": _given(value)}
     ask_owner(journal, run, "answer", body, wait)
 
 
@@ -218,7 +216,8 @@ def fork(
         typer.Option(
             "--set",
             metavar="NAME=JSON",
-            help="Another value for a step before it; may be repeated.",
+            help="Another value for a step before it, - for that of standard input; "
+            "may be repeated.",
         ),
     ] = None,
     new_id: Annotated[
@@ -365,8 +364,10 @@ def _now() -> int:
     return int(time.time() * MICROS)
 
 
-def _json_or_text(text: str) -> object:
-    """Return what *text* is as JSON; itself if it is none."""
+def _given(word: str) -> object:
+    """Return what *word* is as JSON, or itself; of standard input for ``-``."""
+    # The words of a command are in the shell's history, and other users see them.
+    text = words_given(word).removesuffix("\n")
     with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         return msgspec.json.decode(text)
     return text
@@ -376,4 +377,4 @@ def _change(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise SetupError(f"--set is {text!r}; give NAME=JSON")
-    return name, _json_or_text(value)
+    return name, _given(value)
