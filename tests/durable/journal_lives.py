@@ -12,6 +12,7 @@ from understudy import Attempt, Context, RunResult, Runtime, step
 from understudy.journal.memory import MemoryStore
 from understudy.testing import run_seeded
 from understudy.workflows.nodes import Workflow
+from understudy_protocols.journal import Store
 
 Flow = Workflow[object, object, object]
 T = TypeVar("T")
@@ -21,7 +22,7 @@ Result = RunResult[object]
 
 def live(
     workflow: Flow,
-    store: MemoryStore,
+    store: Store,
     body: Body[T],
     *,
     start: float = 0.0,

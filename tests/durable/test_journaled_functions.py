@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
-from images import Filmed
-from journal_lives import Flow, ends, image_at, live
+from images import RUN, Filmed
+from journal_lives import Flow, Result, ends, image_at, live
 
-from understudy import Attempt, Context, ModelReply, step
+from understudy import Attempt, Context, ModelReply, RunStatus, Runtime, step
+from understudy.journal.sqlite import SqliteStore
+from understudy.journal.verifying import verify
 from understudy.models import FunctionCall, ScriptedModel, journaled
 from understudy.models.conversation import converse
 from understudy_protocols.chat import Finish, ToolRequestPart
@@ -55,3 +59,39 @@ def test_a_function_that_has_run_is_not_run_again_by_another_process(
     assert result.value == "thanks"
     names = [(one.path, one.status) for one in result.steps]
     assert names == [(one.path, one.status) for one in whole.steps]
+
+
+@pytest.mark.parametrize("durability", ["step", "async"])
+def test_what_a_function_did_is_on_record_also_if_its_run_was_over_before(
+    durability: str, tmp_path: Path
+) -> None:
+    async def pay(amount: int, call: FunctionCall) -> str:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.5)
+        return "paid"
+
+    async def body(context: Context[object], attempt: Attempt[object]) -> str:
+        talk = await converse(attempt.models["m"], "pay", functions=[journaled(pay)])
+        return talk.text
+
+    workflow: Flow = step(name="pays", output=str)(body)
+    path = tmp_path / "runs.db"
+
+    async def life(runtime: Runtime[object], cancels: bool) -> Result:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        await trio.sleep(0.25)
+        if cancels:
+            handle.cancel()
+        return await handle.result()
+
+    for cancels in (True, False):
+        result = live(
+            workflow,
+            SqliteStore(path, in_place=True),
+            lambda runtime, cancels=cancels: life(runtime, cancels),  # type: ignore[misc]
+            durability=durability,
+            models={"m": model()},
+        )
+        assert result.status is RunStatus.CANCELLED
+        assert [one.path for one in result.steps] == ["pays/pay"]
+    assert verify(path).problems == ()

@@ -16,6 +16,7 @@ from understudy_protocols.errors import SetupError
 from understudy_protocols.records import (
     Accepted,
     Begun,
+    Called,
     Decided,
     Ended,
     Failed,
@@ -32,6 +33,7 @@ START = Accepted("input", 5)
 A = Finished(0, "", 1, 1, "A")
 X_FAILED = Failed(2, "x", 2, 1, "no")
 Y = Finished(3, "y", 3, 1, "Y")
+Y_CALLED = Called(3, "y", 7, 1, "pay", "a key", "0", "paid", False)
 BOTH = Passed(1, "", 4)
 LAST = Finished(4, "", 5, 1, "L")
 LAST_FAILED = Failed(4, "", 5, 1, "no")
@@ -104,6 +106,9 @@ def test_what_was_done_to_the_run_is_not_taken_over() -> None:
         # It was cancelled before the other one was on record.
         ([A, X_FAILED, Y, LAST_FAILED, CANCELLED], [A, X_FAILED, Y]),
         ([A, Y, CANCELLED], [A, Y]),
+        # What was in hand at the end was told of behind it.
+        ([A, X_FAILED, FAILED, Y_CALLED], [A]),
+        ([A, X_FAILED, Y_CALLED, CANCELLED], [A, X_FAILED, Y_CALLED]),
         ([A, Y, FAILED], [A, Y]),
         ([], []),
     ],

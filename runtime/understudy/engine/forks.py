@@ -85,6 +85,9 @@ def _history(records: Sequence[Record]) -> Iterator[Accepted | Placed]:
 
 def _failing(records: Sequence[Record]) -> Record | None:
     """Return what a run failed by, or would have: other failures it went on after."""
+    over = (n for n, record in enumerate(records, 1) if isinstance(record, Ended))
+    # Behind the end there may be what was in hand when it came.
+    records = records[: next(over, None)]
     end, history = records[-1], [*_history(records)]
     last = history[-1]
     failed = [record for record in history if isinstance(record, Failed)]

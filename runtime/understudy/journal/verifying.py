@@ -23,7 +23,14 @@ from understudy.journal.wal import read_log
 from understudy_protocols.errors import CodecError, JournalCorruptError
 from understudy_protocols.journal import BEGUN, BEGUN_AGAIN, REFUSED
 from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.records import Accepted, Ended, Record, decode_record
+from understudy_protocols.records import (
+    Accepted,
+    Called,
+    Ended,
+    Record,
+    Reserved,
+    decode_record,
+)
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -166,7 +173,9 @@ class _Check:
         self._records += len(records)
         if records[0] is not None and not isinstance(records[0], Accepted):
             self._problem(f"row {row}, record 0", "it is not that of the acceptance")
-        last = records[-1]
+        # Behind the end there may be what was in hand when it came.
+        before = (one for one in records[::-1] if not isinstance(one, _IN_HAND))
+        last = next(before, None)
         said = last.status if isinstance(last, Ended) else None
         if last is not None and status is not None and said != _terminal(status):
             self._problem(
@@ -223,6 +232,7 @@ def _terminal(status: str) -> str | None:
     return status if ended else None
 
 
+_IN_HAND: Final = (Reserved, Called)
 _OUTCOMES: Final = (REFUSED, BEGUN, BEGUN_AGAIN)
 _WITHOUT_RECORDS: Final = (
     "SELECT row FROM runs"
