@@ -305,8 +305,19 @@ class Flow:
         if run.ended:
             return  # and its end is not safe yet
         self.start_clock(run)
-        for follow in follows:
-            follow()
+        journal = run.journal
+        if journal is None:
+            for follow in follows:
+                follow()
+            return
+        # The answers are on record one behind the other: what follows the first
+        # takes effect behind all of them, as when the records are followed again.
+        journal.patient = True
+        try:
+            for follow in follows:
+                follow()
+        finally:
+            journal.patient = False
 
     def in_turn(self, strand: Strand, follow: Callable[[], None]) -> None:
         """Do what follows a pause: now, or when the run has a place.

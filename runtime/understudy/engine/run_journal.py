@@ -56,6 +56,7 @@ class RunJournal:
     Attributes:
       safe: set when it is safe that the run was accepted.
       begin: sets the run going then, if it was its turn before.
+      patient: what follows a record waits, even in a quick runtime.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class RunJournal:
         "_number",
         "begin",
         "created",
+        "patient",
         "row",
         "safe",
         "shape",
@@ -86,6 +88,7 @@ class RunJournal:
         self.shape: int = shape
         self.safe: trio.Event = trio.Event()
         self.begin: Callable[[], None] | None = None
+        self.patient: bool = False
         if number:
             self.safe.set()
 
@@ -285,8 +288,7 @@ class RunJournal:
     def wait_until_safe(self) -> None:
         """Let the run not begin before all that was handed over so far is safe.
 
-        That it is under way, above all: a run that kills its process at once would
-        else do so for ever, and nobody would know which one it is.
+        Else one that kills its process at once would do so for ever.
         """
         if self.safe.is_set():
             self.safe = trio.Event()
@@ -349,7 +351,7 @@ class RunJournal:
     def _go_on(self, strand: Place, record: Record, follow: Callable[[], None]) -> None:
         """Hand a record over, and go on as soon as one may."""
         self._add(record)
-        if self._book.recorder.durability == "step":
+        if self.patient or self._book.recorder.durability == "step":
             self._wait(strand, follow)
         else:
             self._book.recorder.wake()
