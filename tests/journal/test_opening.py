@@ -125,3 +125,22 @@ def test_pages_that_do_not_fit_together_are_told_of(tmp_path: Path) -> None:
             check_pages(connection)
         assert "it is damaged (" in str(caught.value)
         assert str(caught.value).endswith("keep a copy, and restore it from a backup")
+
+
+def test_a_file_that_was_made_private_stays_so_with_all_that_is_in_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "runs.db"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    before = os.umask(0o022)
+    try:
+        with opened(path) as store:
+            some_runs(store, 1)
+            modes = {
+                file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()
+            }
+    finally:
+        os.umask(before)
+    # In the lock stands only who executes the runs.
+    assert modes.pop("runs.db.lock") == 0o644
+    assert modes == dict.fromkeys(("runs.db", "runs.db-wal", "runs.db-shm"), 0o600)
