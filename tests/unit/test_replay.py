@@ -267,6 +267,28 @@ def test_time_in_which_all_waited_is_added_up() -> None:
     assert scene.replay.paused == 3 + 4 + 1.5
 
 
+@pytest.mark.parametrize(
+    ("attempts", "paused"),
+    [((), 3 + 35), ((AttemptRecord(1, 90.0, 120.0, FAILURE),), 3 + 5)],
+)
+def test_time_in_which_an_attempt_failed_after_an_answer_is_not_added(
+    attempts: tuple[AttemptRecord, ...], paused: float
+) -> None:
+    class Pausing(Standing):
+        def take(self, record: Placed, replay: Replay) -> bool:
+            scene.all_paused = isinstance(record, Paused)
+            return False
+
+    scene = Scene(
+        Paused(0, "", 2_000_000),
+        Answered(0, "", 5_000_000),
+        Retrying(0, "", 40_000_000, 2, plain_attempts(*attempts)),
+    )
+    scene.replay.arrive("a", Pausing(Strand()))
+    scene.replay.follow_all()
+    assert scene.replay.paused == paused
+
+
 def test_time_after_an_answer_is_added_until_something_is_at_work_again() -> None:
     class Pausing(Standing):
         def take(self, record: Placed, replay: Replay) -> bool:

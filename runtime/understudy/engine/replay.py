@@ -167,11 +167,23 @@ class Replay:
         """Follow a record, and see for how long nothing was at work before it."""
         since = self._paused_since
         if since is not None:
-            self.paused += max(0, _began(record) - since) / MICROS
+            self.paused += max(0, self._began(record) - since) / MICROS
         self._follow(number, record)
         # Once answered, the run may still have had to wait for a place.
         waits = since is not None and _is_answer(record)
         self._paused_since = record.at if waits or self._all_paused() else None
+
+    def _began(self, record: Placed) -> int:
+        """Return when that began which a record is of; microseconds since acceptance."""
+        match record:
+            case Finished() | Failed() | Called():
+                return record.at - record.took
+            case Retrying():
+                tries = self.attempts(record.attempts)
+                took = tries[-1].ended - tries[-1].started if tries else 0.0
+                return record.at - round(took * MICROS)
+            case _:
+                return record.at
 
     def _follow(self, number: int, record: Placed) -> None:
         path = self._path_of(record.node)
@@ -292,12 +304,6 @@ def _is_answer(record: Placed) -> bool:
     return isinstance(record, Answered) or (
         isinstance(record, Failed) and record.number == 0
     )
-
-
-def _began(record: Placed) -> int:
-    """Return when that began which a record is of; microseconds since acceptance."""
-    took = record.took if isinstance(record, Finished | Failed | Called) else 0
-    return record.at - took
 
 
 def misfit(path: str, record: Placed) -> DivergedError:
