@@ -54,6 +54,8 @@ class Recorder:
         # Both outlive the life that began with them, should it end in the middle.
         self._under_way: Batch | None = None
         self._due: list[Callable[[], None]]  # set with the batch under way
+        # The life before may be stuck in a write: its batch is not for two.
+        self._one_life: trio.Lock = trio.Lock()
         self._parked: trio.lowlevel.Task | None = None
         self._closing: bool  # whether the present life was asked to stop
         self._fatal: JournalError | None = None
@@ -88,6 +90,10 @@ class Recorder:
         self._closing = False
         life.on_stop(self._stop)
         life.ready()
+        async with self._one_life:
+            await self._write_on()
+
+    async def _write_on(self) -> None:
         rested = True
         while True:
             if self._under_way is not None or self.batch or self._follow:
