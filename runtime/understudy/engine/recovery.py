@@ -186,8 +186,9 @@ class Recovery:
             flow.arm(run)
 
     def _spent_before(self, run: Run, replay: Replay) -> None:
-        used = sum((entry.used for entry in run.log), replay.spent)
-        run.budget.spent_before(used)
+        # Most steps call no model: nothing is added up for those.
+        entries = (e for e in run.log if e.attempts or e.usage is not None)
+        run.budget.spent_before(sum((one.used for one in entries), replay.spent))
 
     def _value(self, plain: object) -> object:
         return restored(plain, self._store.blob, self._book.keys)

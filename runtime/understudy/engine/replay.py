@@ -221,6 +221,8 @@ class Replay:
     @property
     def spent(self) -> Usage:
         """What steps have used, or can have, that have not ended."""
+        if not self.open and not self.tried:
+            return NO_USAGE
         worst = [usage for _, usage in self.open.values()]
         return sum([*map(used_by, self.tried.values()), *worst], NO_USAGE)
 
