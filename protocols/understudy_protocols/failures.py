@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from enum import Enum
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -27,8 +27,9 @@ class FailureMode(Enum):
     TIMEOUT = "timeout"
     UNEXPECTED = "unexpected"
 
-    # The identity of a member, which is all there is to it; that of Enum is a call.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:  # which takes it for a change of what it is
+        # The identity of a member, which is all there is to it: Enum's is a call.
+        __hash__ = object.__hash__
 
 
 class Cause(Enum):
@@ -81,7 +82,8 @@ class Cause(Enum):
     SETUP = "setup"
     """The program is wrong."""
 
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
     @property
     def mode(self) -> FailureMode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 import attrs
 
@@ -32,8 +32,9 @@ class RunStatus(Enum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
-    # The identity of a member, which is all there is to it; that of Enum is a call.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:  # which takes it for a change of what it is
+        # The identity of a member, which is all there is to it: Enum's is a call.
+        __hash__ = object.__hash__
 
     @property
     def terminal(self) -> bool:
