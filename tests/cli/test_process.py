@@ -7,8 +7,10 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 Flow = Callable[[str], str]
 UNDERSTUDY = (sys.executable, "-m", "understudy")
@@ -39,6 +41,15 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_much_was_not_run(
     assert [(line["line"], line["value"]) for line in lines] == [(2, 0), (3, 1), (4, 2)]
 
 
+@pytest.fixture
+def ctrl_c_heard() -> Iterator[None]:
+    """Let processes hear Ctrl-C, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_heard")
 def test_ctrl_c_before_anything_was_run_is_told_too(tmp_path: Path) -> None:
     slow, given = tmp_path / "slow.py", tmp_path / "in.jsonl"
     slow.write_text(

@@ -48,7 +48,7 @@ def _mailboxes(stage: Stage) -> Generator[None]:
         await deliver(ref, envelope, timeout)
         stage.ledger.admitted(envelope.message, ref, passed=passed)
 
-    def putting_back(ref: Player, envelope: Envelope, reason: str) -> None:
+    def putting_back(ref: Player, envelope: Envelope, reason: str = "stopped") -> None:
         closed, message = ref.closed, envelope.message
         put_back(ref, envelope, reason)
         if closed:
