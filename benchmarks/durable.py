@@ -212,7 +212,7 @@ DURABLE_ROWS = (
                 "run() as it is by default, beside the same",
                 OURS_ALONE,
                 BARE_ALONE,
-                None,
+                1.3,
                 "wall",
             ),
             Claim(
