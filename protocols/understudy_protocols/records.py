@@ -16,6 +16,7 @@ from 1970 in UTC.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, TypeAlias
 
 import msgspec
@@ -268,7 +269,6 @@ Placed: TypeAlias = (
 Record: TypeAlias = Accepted | Placed | Held | Released | Ended | Reshaped
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Record)
 _head: Final = msgspec.msgpack.Decoder(list[object])
 
 encode_record: Final = _encoder.encode
@@ -282,10 +282,15 @@ def decode_record(content: bytes) -> Record:
       CodecError: it is none, or one of a tag that is not known.
     """
     try:
-        record: Record = _decoder.decode(content)
+        record: Record = _decoder().decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CodecError(_problem(content, error)) from error
     return record
+
+
+@cache  # made when a record is first read: it takes longer than all of the classes
+def _decoder() -> msgspec.msgpack.Decoder[Record]:
+    return msgspec.msgpack.Decoder(Record)
 
 
 def _problem(content: bytes, error: Exception) -> str:

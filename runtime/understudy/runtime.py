@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Never, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, Never, Self, TypeVar, cast
 
 import trio
 
@@ -26,7 +26,6 @@ from understudy.engine.dependencies import Dependencies
 from understudy.engine.desk import Desk
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
-from understudy.engine.keeping import keeping
 from understudy.engine.model_services import begin_models, models_children, models_of
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Run
@@ -64,6 +63,9 @@ from understudy_protocols.supervision_records import (
     SupervisionEvent,
     TreeSnapshot,
 )
+
+if TYPE_CHECKING:
+    from understudy.engine.keeping import Keeping
 
 I = TypeVar("I")
 O = TypeVar("O")
@@ -178,16 +180,21 @@ class Runtime(Runs, Generic[D]):
                 self._hosted[id(workflow)] = self._host(workflow, max_runs)
         self._dependencies.check(self._hosted.values())
         self._budget = RunBudget(checked_budget(budget))
-        self._keeping = keeping(
-            journal,
-            durability,
-            self._flow,
-            self._budget,
-            utcnow,
-            self._new_id,
-            {name: hosted.plan for name, hosted in self._by_name().items()},
-            accept_changes,
-        )
+        self._keeping: Keeping | None = None
+        if journal is not None:
+            # A seventh of all that there is to load, and only a journal needs it.
+            from understudy.engine.keeping import keeping
+
+            self._keeping = keeping(
+                journal,
+                durability,
+                self._flow,
+                self._budget,
+                utcnow,
+                self._new_id,
+                {name: hosted.plan for name, hosted in self._by_name().items()},
+                accept_changes,
+            )
         self._resumes = resume == "auto"
         self._reception = Reception(
             self._flow,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from understudy.engine.places import StepEntry, Waiting
-from understudy.engine.replay import DivergedError, Replay, misfit
+from understudy.engine.replay import DivergedError, Replay
 from understudy.journal.sealing import VARIABLE, Keys, new_key
 from understudy.journal.values import stored_sealed
 from understudy.models.function_journal import FunctionOutcome
@@ -386,6 +386,6 @@ def test_a_step_that_has_ended_is_remembered_as_it_was() -> None:
 
 
 def test_a_record_that_cannot_be_at_its_place_is_named_by_its_kind() -> None:
-    assert str(misfit("a", Paused(0, "", 1))) == (
+    assert str(Replay.misfit("a", Paused(0, "", 1))) == (
         "a has a record 'paused', which cannot be there"
     )

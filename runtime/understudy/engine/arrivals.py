@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Fork, Strand
 from understudy_protocols.errors import CodecError
 from understudy_protocols.failures import Failure
 from understudy_protocols.records import Decided, Failed, Passed, Placed
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.replay import Replay
 
 
 class Question:
@@ -62,7 +66,7 @@ class Question:
     def take(self, record: Placed, replay: Replay) -> bool:
         """See `Arrival`."""
         if not isinstance(record, Decided) or record.turn != self._turn:
-            raise misfit(self._path, record)
+            raise replay.misfit(self._path, record)
         self._answered(replay.value(record.answer))
         return True
 
@@ -112,6 +116,6 @@ class Passage:
     def take(self, record: Placed, replay: Replay) -> bool:
         """See `Arrival`."""
         if not isinstance(record, Passed | Failed):
-            raise misfit(self._path, record)
+            raise replay.misfit(self._path, record)
         self._follow()
         return True

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from understudy.engine.admission import Door
-from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.reception import Reception
-from understudy.engine.requests import NotYetError
 from understudy.engine.strand import Answerable, Run
 from understudy.workflows.inputs import admit
-from understudy_protocols.errors import SetupError
+from understudy_protocols.errors import SetupError, UnderstudyError
 from understudy_protocols.failures import Cause, Failure
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.durable_runs import DurableRuns
+
+
+class NotYetError(UnderstudyError):
+    """What is asked of a run cannot be done before it has begun again."""
 
 
 class Desk:

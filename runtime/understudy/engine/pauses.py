@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from understudy.engine.flow import Flow, Then
-from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Run, Strand
 from understudy.workflows.nodes import Pause
 from understudy_actors.watchdog import Timer
@@ -15,6 +14,10 @@ from understudy_protocols.frozen import freeze
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import Answered, Failed, Paused, Placed
 from understudy_protocols.state import OrchestrationState
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.replay import Replay
 
 
 class PauseOp:
@@ -202,7 +205,7 @@ class PauseArrival:
                 pause.leave()
                 pause.op.flow.fail(self.strand, replay.failure(record.failure))
             case _:
-                raise misfit(pause.op.path, record)
+                raise replay.misfit(pause.op.path, record)
         return True
 
     def go(self, replay: Replay) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from understudy.budgets import RunBudget, checked_budget
 from understudy.engine.admission import Door
-from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.strand import Run
@@ -20,6 +20,10 @@ from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.frozen import FrozenMap
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.state import OrchestrationState
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.durable_runs import DurableRuns
 
 _NO_METADATA = FrozenMap[str, object]()
 

@@ -292,6 +292,12 @@ class Replay:
         """Return when that was, on the runtime's clock; seconds."""
         return self._created + at / MICROS
 
+    @staticmethod
+    def misfit(path: str, record: Placed) -> DivergedError:
+        """Return the error for a record that cannot be at *path*."""
+        kind = type(record).__name__.lower()
+        return DivergedError(f"{path} has a record {kind!r}, which cannot be there")
+
 
 def _joined(
     before: tuple[AttemptRecord, ...], more: tuple[AttemptRecord, ...]
@@ -306,9 +312,3 @@ def _is_answer(record: Placed) -> bool:
     return isinstance(record, Answered) or (
         isinstance(record, Failed) and record.number == 0
     )
-
-
-def misfit(path: str, record: Placed) -> DivergedError:
-    """Return the error for a record that cannot be at *path*."""
-    kind = type(record).__name__.lower()
-    return DivergedError(f"{path} has a record {kind!r}, which cannot be there")

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 import msgspec
 import trio
 
+from understudy.engine.desk import NotYetError
 from understudy.journal.sealing import Keys
 from understudy_protocols.errors import JournalError, UnderstudyError
 from understudy_protocols.frozen import freeze
@@ -19,10 +20,6 @@ _LOG = logging.getLogger("understudy.journal")
 
 LOOKS = 0.25
 """How often the journal is looked into for requests; seconds."""
-
-
-class NotYetError(UnderstudyError):
-    """What is asked of a run cannot be done before it has begun again."""
 
 
 class Serving(Protocol):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Never, Protocol, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Never, Protocol, Union, get_args, get_origin
 
 from understudy.engine.flow import Flow, Then
 from understudy.engine.places import StepEntry
-from understudy.engine.replay import Replay, misfit
 from understudy.engine.strand import Drawn, StepMessage, Strand
 from understudy.workflows.attempt import Surroundings
 from understudy.workflows.hints import UNDECLARED
@@ -31,6 +30,10 @@ from understudy_protocols.records import (
 )
 from understudy_protocols.retry import delay_after
 from understudy_protocols.state import OrchestrationState
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.replay import Replay
 
 State = OrchestrationState[object]
 
@@ -223,7 +226,7 @@ class StepArrival:
                 self.attempts = replay.tried[op.path, record.position]
                 return False
             case _:
-                raise misfit(op.path, record)
+                raise replay.misfit(op.path, record)
         return True
 
     def go(self, replay: Replay) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 import math
 from contextvars import copy_context
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from understudy.engine.asking import ask_if
 from understudy.engine.driving import Body, drive, threaded
 from understudy.engine.places import StepEntry
-from understudy.engine.run_journal import RunJournal
 from understudy.engine.step_failures import lost, overrun, unknown
 from understudy.engine.step_op import StepHost, StepOp, skipped
 from understudy.engine.strand import StepMessage, Strand
@@ -29,6 +28,10 @@ from understudy_protocols.errors import CodecError
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.retry import NEVER_RETRIED, Retry, decide
 from understudy_protocols.usage import Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.run_journal import RunJournal
 
 _NEVER = math.inf
 

@@ -12,15 +12,13 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import trio
 
 from understudy.budgets import RunBudget
 from understudy.engine.places import Landing, StepEntry, Waiting, function_entry
-from understudy.engine.replay import Replay
-from understudy.engine.run_journal import RunJournal
 from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
@@ -29,6 +27,11 @@ from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have a journal.
+    from understudy.engine.replay import Replay
+    from understudy.engine.run_journal import RunJournal
 
 
 class Fork(Protocol):
