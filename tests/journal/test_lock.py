@@ -189,6 +189,9 @@ def test_who_is_gone_is_not_at_work_and_who_is_elsewhere_may_be(tmp_path: Path) 
         assert at_work(str(other)) == found
     words.write_bytes(b"?")
     assert at_work(journal) is None
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    assert at_work(circle) is None
 
 
 def test_who_may_not_be_asked_whether_it_lives_does(

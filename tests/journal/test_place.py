@@ -11,6 +11,7 @@ import pytest
 
 from understudy.journal import place
 from understudy.journal.place import LINUX, MACOS, file_system_of, is_network
+from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
 from understudy_protocols.errors import JournalError
 
@@ -124,3 +125,29 @@ def test_what_is_lost_with_the_process_is_no_journal(
     with pytest.raises(JournalError, match="the journal :memory:: that is SQLite's"):
         SqliteStore(":memory:").open()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("circle", "Too many levels of symbolic links"),
+        ("circle/runs.db", "Too many levels of symbolic links"),
+        ("file/runs.db", "Not a directory"),
+        ("n" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_reached_is_refused_with_the_reason(
+    name: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "circle")
+    (tmp_path / "file").touch()
+    path, before = tmp_path / name, sorted(tmp_path.iterdir())
+    for use in (SqliteStore(path).open, lambda: SqliteReader(path)):
+        with pytest.raises(JournalError) as caught:
+            use()
+        assert str(caught.value) == (
+            f"the journal {path}: it cannot be reached ({why}); name another place for "
+            "it"
+        )
+    assert sorted(tmp_path.iterdir()) == before

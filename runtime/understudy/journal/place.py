@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -71,12 +72,20 @@ def journal_place(path: Path) -> Path:
     Raises:
       JournalError: it cannot be there.
     """
-    place = Path(os.path.realpath(path))  # of links in a circle it says nothing
     if path.name == ":memory:":
         raise JournalError(
             "that is SQLite's word for what is lost with the process; name a file, or "
             "let a program give a MemoryStore()"
         )
+    try:
+        with suppress(FileNotFoundError):
+            os.stat(path)
+    except OSError as error:
+        # Links in a circle, too long a name, a folder that may not be entered.
+        raise JournalError(
+            f"it cannot be reached ({error.strerror}); name another place for it"
+        ) from error
+    place = Path(os.path.realpath(path))
     if place.is_dir():
         raise JournalError("it is a folder; name a file in it")
     if not place.parent.is_dir():
