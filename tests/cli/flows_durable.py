@@ -84,6 +84,12 @@ asking_otherwise = sequence(
     take, pause("approval", output=str | int), check, name="asking"
 )
 
+WORDY = "Bob's word for $HOME; ok?"
+
+wordy = sequence(take, pause(WORDY, output=str), name="wordy")
+
+wordy_otherwise = sequence(take, pause(WORDY, output=str | int), name="wordy")
+
 
 @step
 async def hang(context: Context[Parcel]) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -281,19 +280,36 @@ def test_a_pause_that_is_open_is_shown_with_the_command_that_answers_it(
 def test_a_command_that_is_shown_can_be_given_as_it_stands(
     command: Command, here: Path
 ) -> None:
-    names = ["--key", "text", "--journal", "my runs.db"]
-    said = command(
-        "run", f"{FLOWS}:asking", "-", *names, stdin='{"number": 1, "text": "a; b"}'
-    )
-    assert said.code == 1
+    journal, text = "my $HOME's.db", 'a; b "$HOME"'
+    order = json.dumps({"number": 1, "text": text})
+    names = ("--key", "text", "--journal", journal)
 
-    out = command("runs", "show", "asking", "--journal", "my runs.db").out
+    def shown(workflow: str) -> tuple[list[str], list[str]]:
+        said = command("run", f"{FLOWS}:{workflow}", "-", *names, stdin=order)
+        (hint,) = re.findall("`(.*)`", said.err)
+        out = command("runs", "show", "wordy", "--journal", journal).out
+        (line,) = [line for line in out.splitlines() if "understudy runs" in line]
+        return as_a_shell_reads(hint), as_a_shell_reads(line)
 
-    (shown,) = [line for line in out.splitlines() if "runs answer" in line]
-    assert shlex.split(shown) == [
-        *("understudy", "runs", "answer", "--journal", "my runs.db"),
-        *("asking-a; b", "approval", "VALUE"),
-    ]
+    (hint, answer), (_, retry) = shown("wordy"), shown("wordy_otherwise")
+
+    begin = ["--journal", journal]
+    assert hint == ["understudy", "runs", "list", *begin]
+    whose = [*begin, f"wordy-{text}"]
+    pause = "Bob's word for $HOME; ok?"
+    assert answer == ["understudy", "runs", "answer", *whose, pause, "VALUE"]
+    assert retry == ["understudy", "runs", "retry", *whose]
+
+
+def as_a_shell_reads(command: str) -> list[str]:
+    """Return the words that a shell makes of a command."""
+    return subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {command}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
 
 
 def test_an_endless_failure_is_shown_with_its_beginning(
