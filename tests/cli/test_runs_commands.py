@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from understudy.journal.sqlite import SqliteStore
 from understudy_protocols.journal import Batch, StoredRun
@@ -312,17 +313,24 @@ def as_a_shell_reads(command: str) -> list[str]:
     ).stdout.splitlines()
 
 
+@pytest.mark.parametrize("more", [" and worse", "worse", "更糟"])
 def test_an_endless_failure_is_shown_with_its_beginning(
-    command: Command, ran: Ran, here: Path
+    command: Command, ran: Ran, more: str
 ) -> None:
-    (result,) = ran("asking", {"number": 1, "text": "bad" + " and worse" * 10_000})
+    order = {"number": 1, "text": "bad" + more * 10_000}
+    (result,) = ran("asking", order)
     command("runs", "answer", result["run_id"], "approval", "yes")
-    (result,) = ran("asking", {"number": 1, "text": "bad" + " and worse" * 10_000})
+    (result,) = ran("asking", order)
     assert result["status"] == "failed"
 
     lines = command("runs", "show", "asking").out.splitlines()
 
     assert len(lines) < 40
+    assert (cell_len(lines[3]), lines[3][-1]) == (80, "…")
+    row = next(at for at, line in enumerate(lines) if line.startswith("check "))
+    assert [line.endswith(" …") for line in lines[row : row + 5]] == [
+        *(False, False, False, True, False)
+    ]
     assert lines[-1] == "… (--json shows all of it)"
 
 

@@ -31,13 +31,6 @@ def console_for(file: TextIO) -> Console:
     )
 
 
-def cut(text: str, width: int) -> str:
-    """Return *text* in exactly so many characters; its end may be left out."""
-    if cell_len(text) > width:
-        text = set_cell_size(text, width - 1) + "…"
-    return set_cell_size(text, width)
-
-
 def cut_front(text: str, width: int) -> str:
     """Return *text* in exactly so many characters; its beginning may be left out."""
     while cell_len(text) > width:

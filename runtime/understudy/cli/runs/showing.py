@@ -74,9 +74,11 @@ def moment(micros: int) -> str:
 
 
 def value_text(value: object, room: int) -> str:
-    """Return a value in at most so many characters of one line."""
+    """Return a value in one line of at most so many cells; many signs take two."""
     text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= room else text[: max(0, room - 1)] + "…"
+    return (
+        text if cell_len(text) <= room else set_cell_size(text[:room], room - 1) + "…"
+    )
 
 
 # --- what it is -------------------------------------------------------------------
@@ -135,8 +137,15 @@ def _rows(story: Story, width: int, *, folded: bool, values: bool) -> Iterable[T
         )
         if row.note:
             style = "red" if row.bad else "dim"
-            notes = wrap(row.note, width, initial_indent=_GAP, subsequent_indent=_GAP)
-            yield from (Text(line, style) for line in notes[:_NOTE_LINES])
+            notes = wrap(
+                row.note,
+                width,
+                initial_indent=_GAP,
+                subsequent_indent=_GAP,
+                max_lines=_NOTE_LINES,
+                placeholder=" …",
+            )
+            yield from (Text(line, style) for line in notes)
         if values and len(row.events) == 1 and row.events[0].value is not None:
             told = value_text(row.events[0].value, width - 4)
             yield Text.assemble((f"{_GAP}= ", "dim"), told)
@@ -190,7 +199,8 @@ def _foot(
     for words, style in said:
         # What is to be copied stays in one line.
         whole = style == _COMMAND
-        lines = [words] if whole else wrap(words, width)
+        most = _FOOT_LINES + 1  # the last of them only shows that there are more
+        lines = [words] if whole else wrap(words, width, max_lines=most)
         if len(lines) > _FOOT_LINES:
             lines[_FOOT_LINES:] = ["… (--json shows all of it)"]
         for line in lines:
