@@ -568,18 +568,25 @@ def test_what_is_damaged_is_named_and_the_code_says_so(
     assert lines[-1].endswith("; 1 problem")
 
 
-def test_a_damaged_run_hides_no_other_in_the_list(
+def test_a_damaged_run_hides_no_other_in_the_list_and_the_code_says_so(
     command: Command, ran: Ran, here: Path
 ) -> None:
-    ran("asking", {"number": 1, "text": "find me here"}, {"number": 2})
+    bad, good = ran("asking", {"number": 1, "text": "find me here"}, {"number": 2})
     content = (here / "runs.db").read_bytes()
     (here / "runs.db").write_bytes(content.replace(b"find me here", b"find ME here"))
 
     said = command("runs", "list")
 
-    assert said.code == 0
-    assert "waits for approval" in said.out
-    assert "record 0" in said.out
+    assert said.code == 1
+    waits, damaged, total = said.out.splitlines()[1:]
+    assert waits.startswith(good["run_id"])
+    assert waits.endswith("waits for approval")
+    assert damaged.startswith(bad["run_id"])
+    assert total == "2 runs: 2 paused"
+    assert said.err == (
+        f"understudy: run {bad['run_id']}: the journal runs.db: record 0 of the run in "
+        "row 1 is damaged\n"
+    )
 
 
 def test_runs_that_ended_long_ago_are_pruned_and_no_others(

@@ -27,6 +27,7 @@ from understudy.cli.runs.opened import (
     opened,
     told_story,
 )
+from understudy.cli.runs.story import Story
 from understudy.cli.runs.values import printable
 from understudy.cli.writing import open_output, print_out, write_lines
 from understudy.journal.exporting import export_lines
@@ -35,7 +36,7 @@ from understudy.journal.pruning import prune as pruned
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sealing import new_key
 from understudy.journal.verifying import verify as verified
-from understudy_protocols.errors import SetupError
+from understudy_protocols.errors import CodecError, JournalError, SetupError
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -95,7 +96,10 @@ def list_runs(
     """List runs, the newest first.
 
     As JSON they are lines in the order of their acceptance.
+
+    Exit code: 0, 1 if one that is shown is damaged, 2 if the call is wrong.
     """
+    troubles: list[str] = []
     with opened(journal) as reader:
         runs = _chosen(reader, status, workflow, older_than, newer_than)
         if as_json:
@@ -107,14 +111,19 @@ def list_runs(
         # Heavy, and of no use to other programs.
         from understudy.cli.runs.listing import runs_text
 
-        text = runs_text(
-            runs,
-            limit or 30,
-            _now(),
-            lambda run: told_story(reader, run),
-            sys.stdout,
-        )
+        def story_of(run: StoredRun) -> Story:
+            try:
+                return told_story(reader, run)
+            except (JournalError, CodecError) as error:
+                troubles.append(f"run {run.run_id}: {error}")
+                raise
+
+        text = runs_text(runs, limit or 30, _now(), story_of, sys.stdout)
     print_out(text)
+    for trouble in troubles:
+        say(f"understudy: {trouble}")
+    if troubles:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @runs_commands.command()
