@@ -637,3 +637,51 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(
     )
     os.close(write)
     assert (process.returncode, process.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "--json"],
+        ["list", "--limit", "4000"],
+        ["show", "old-1", "--all"],
+        ["show", "old-1", "--json"],
+        ["diff", "old-1", "old-2"],
+        ["export"],
+    ],
+)
+def test_a_reader_that_leaves_in_the_middle_is_no_trouble(
+    here: Path, words: list[str]
+) -> None:
+    # More than a pipe holds, so that who writes still does when the reader leaves.
+    many_written(here, runs=4000, steps=4000)
+    with subprocess.Popen(
+        [*UNDERSTUDY, "runs", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert os.read(process.stdout.fileno(), 1)
+            process.stdout.close()
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, said) == (141, b"")
+
+
+def many_written(here: Path, *, runs: int, steps: int) -> None:
+    """Write so many runs by hand, the first of them with so many steps."""
+    store = SqliteStore(here / "runs.db")
+    store.open()
+    try:
+        node, batch = store.fingerprint_id(b"step"), Batch()
+        for row in range(1, runs + 1):
+            run_id = f"old-{row}"
+            run = StoredRun(row, run_id, "flow", node, RunStatus.RUNNING, 0, 0)
+            batch.runs.append(run)
+            batch.records.append((row, 0, encode_record(Accepted("in", 0))))
+        for number in range(1, steps + 1):
+            step = Finished(node, str(number), number, 1, "done")
+            batch.records.append((1, number, encode_record(step)))
+        store.write(batch)
+    finally:
+        store.close()
