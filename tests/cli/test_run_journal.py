@@ -17,6 +17,11 @@ from typing import Any
 import attrs
 import pytest
 
+from understudy.journal import recorder
+from understudy.journal.sqlite import SqliteStore
+from understudy_protocols.errors import JournalWriteError
+from understudy_protocols.journal import Batch
+
 Command = Callable[..., Any]
 UNDERSTUDY = (sys.executable, "-m", "understudy")
 FLOWS = str(Path(__file__).with_name("flows_durable.py"))
@@ -466,6 +471,31 @@ def test_a_journal_that_is_lost_under_way_is_named_as_what_ended_the_job(
         "replaced while it was open"
     )
     assert last.endswith("; nothing is lost: make the same call again to go on")
+
+
+def test_a_journal_that_cannot_be_written_any_more_is_named_as_what_ended_the_job(
+    command: Command, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.give(*orders(range(50)))
+    write = SqliteStore.write
+
+    def fills_up(store: SqliteStore, batch: Batch) -> None:
+        if place.done().total() > 30:
+            raise JournalWriteError(f"the journal {place.journal}: the disk is full")
+        write(store, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteStore, "write", fills_up)
+        patched.setattr(recorder, "GIVE_UP", 0.1)  # a minute, for a user
+        said = command(*place.words("packing"))
+    again = command(*place.words("packing"))
+
+    assert said.code == 1
+    last = said.err.splitlines()[-1]
+    assert last.startswith(f"understudy: the journal {place.journal}: the disk is full")
+    assert last.endswith("; nothing is lost: make the same call again to go on")
+    assert again.code == 0, again.err
+    assert place.written == 50
 
 
 def test_a_second_process_is_told_who_has_the_journal(
