@@ -10,10 +10,10 @@ from typing import Literal, Protocol
 import attrs
 import msgspec
 
-from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause
 from understudy_protocols.frozen import FrozenMap
+from understudy_protocols.own_tags import tag_later
 from understudy_protocols.usage import NO_USAGE, Usage, is_amount
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -415,4 +415,4 @@ for _cls, _tag in (
     (ModelReply, "model_reply"),
     (Price, "price"),
 ):
-    register_tag(_cls, f"understudy.{_tag}")
+    tag_later(_cls, f"understudy.{_tag}")

@@ -35,6 +35,7 @@ from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.frozen import MAX_DEPTH, FrozenMap, freeze, sealed_map
 from understudy_protocols.frozen_types import registered
 from understudy_protocols.outcomes import Outcome, RunStatus, StepReport, StepStatus
+from understudy_protocols.own_tags import waiting
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
 
@@ -97,6 +98,24 @@ def register_tag(
       ConfigError: the name is taken or cannot be used, or there is no way to
         write values of *cls*.
     """
+    _take_own()
+    _register(cls, name, to, from_)
+
+
+def _take_own() -> None:
+    """Give their tags to those of our own classes that were loaded meanwhile."""
+    for cls, name in tuple(waiting.items()):
+        _register(cls, name)
+        # Not before: another thread may look for it.
+        waiting.pop(cls, None)
+
+
+def _register(
+    cls: type[T],
+    name: str,
+    to: Callable[[T], object] | None = None,
+    from_: Callable[[Any], T] | None = None,
+) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"the tag {name!r} is no name; use letters, digits, '_', '.' and '-'"
@@ -122,6 +141,7 @@ def register_tag(
 
 def tag_of(cls: type) -> str | None:
     """Return the tag that values of exactly *cls* are written under, if it has one."""
+    _take_own()
     tag = _by_class.get(cls)
     return None if tag is None else tag.name[1:]
 
@@ -168,6 +188,8 @@ def decode_msgpack(content: bytes) -> object:
 
 def to_plain(value: object) -> object:
     """Return *value* as data that JSON and MessagePack have themselves."""
+    if waiting:
+        _take_own()
     return _plain(value, 0)
 
 
@@ -260,6 +282,8 @@ _UNSUITABLE: Final = (
 
 def from_plain(plain: object) -> object:
     """Return the value that ``to_plain`` wrote as *plain*."""
+    if waiting:
+        _take_own()
     return _value(plain, 0)
 
 

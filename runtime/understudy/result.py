@@ -11,10 +11,10 @@ import msgspec
 
 from understudy.engine.places import StepEntry
 from understudy.engine.strand import Run
-from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import UnderstudyError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.outcomes import RunStatus
+from understudy_protocols.own_tags import tag_later
 from understudy_protocols.sensitive import redacted
 from understudy_protocols.usage import Usage
 
@@ -74,7 +74,7 @@ class StepResult(msgspec.Struct, frozen=True):
         return self.ended - self.started
 
 
-register_tag(StepResult, "understudy.step_result")
+tag_later(StepResult, "understudy.step_result")
 
 
 @attrs.frozen(eq=False, repr=False)

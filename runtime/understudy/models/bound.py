@@ -33,9 +33,9 @@ from understudy_protocols.chat import (
     Prompt,
     as_messages,
 )
-from understudy_protocols.codec import register_tag
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Failure, ModelError
+from understudy_protocols.own_tags import tag_later
 from understudy_protocols.retry import Retry, decide
 from understudy_protocols.sensitive import HIDDEN
 from understudy_protocols.usage import NO_USAGE
@@ -64,7 +64,7 @@ class Completion(msgspec.Struct, Generic[T_co], frozen=True):
     mended: bool
 
 
-register_tag(Completion, "understudy.completion")
+tag_later(Completion, "understudy.completion")
 
 
 class BoundModel:

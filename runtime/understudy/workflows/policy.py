@@ -11,9 +11,9 @@ import attrs
 from understudy.workflows.context import Context
 from understudy.workflows.step import Step
 from understudy_protocols.articles import with_article
-from understudy_protocols.codec import register_tag
 from understudy_protocols.failures import Cause, StepError
 from understudy_protocols.frozen import FrozenMap, freeze
+from understudy_protocols.own_tags import tag_later
 from understudy_protocols.sensitive import redacted
 
 In = TypeVar("In")
@@ -44,7 +44,7 @@ class Decision:
         return f"{self.route} ({facts})" if facts else self.route
 
 
-register_tag(Decision, "understudy.decision")
+tag_later(Decision, "understudy.decision")
 
 
 @runtime_checkable
