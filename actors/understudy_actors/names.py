@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar, cast
 
-import attrs
+import msgspec
 
 from understudy_actors.envelope import Address
 from understudy_actors.ref import Ref
@@ -14,8 +14,7 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 
-@attrs.frozen
-class Name(Generic[M, R]):
+class Name(msgspec.Struct, Generic[M, R], frozen=True):
     """What an actor is called, and what can be sent to it.
 
     ::

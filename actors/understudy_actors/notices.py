@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import attrs
+import msgspec
 
 from understudy_actors.envelope import Address
 
 
-@attrs.frozen
-class Terminated:
+class Terminated(msgspec.Struct, frozen=True):
     """A watched actor is gone for good; told once, and the watch is over.
 
     Args:
@@ -24,8 +23,7 @@ class Terminated:
     cause: BaseException | None = None
 
 
-@attrs.frozen
-class Restarted:
+class Restarted(msgspec.Struct, frozen=True):
     """A watched actor is ready again after a failure; told to those who asked for it.
 
     Args:
@@ -37,12 +35,11 @@ class Restarted:
     incarnation: int
 
 
-@attrs.frozen
-class ReceiveTimeout:
+class ReceiveTimeout(msgspec.Struct, frozen=True):
     """Nothing has come in for the actor's `receive_timeout`."""
 
 
 Notice: TypeAlias = Terminated | Restarted | ReceiveTimeout
 
-NOTICES = frozenset({Terminated, Restarted, ReceiveTimeout})
+NOTICES: frozenset[type] = frozenset({Terminated, Restarted, ReceiveTimeout})
 """The types of all notices, for a look-up that is quicker than `isinstance`."""

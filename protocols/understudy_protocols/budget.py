@@ -7,7 +7,6 @@ from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Final
 
-import attrs
 import msgspec
 
 from understudy_protocols.errors import ConfigError
@@ -38,8 +37,7 @@ class BudgetExceededError(StepError):
         self.cap = cap
 
 
-@attrs.frozen
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """How much a run, or a job, may use; what is None has no cap.
 
     Args:
@@ -55,7 +53,7 @@ class Budget:
     tokens: int | None = None
     calls: int | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         for name in ("usd", "tokens", "calls"):
             cap: object = getattr(self, name)
             counts = name == "usd" or type(cap) is int
@@ -97,8 +95,7 @@ class Reservation(msgspec.Struct, frozen=True):
     worst: Usage
 
 
-@attrs.frozen
-class BudgetLedger:
+class BudgetLedger(msgspec.Struct, frozen=True):
     """What of a budget is spent, reserved and left; each change makes a new one.
 
     What is spent and reserved together never passes a cap, as long as no call
@@ -115,7 +112,7 @@ class BudgetLedger:
 
     budget: Budget = Budget()
     spent: Usage = NO_USAGE
-    open: FrozenMap[int, Usage] = attrs.field(factory=FrozenMap[int, Usage])
+    open: FrozenMap[int, Usage] = msgspec.field(default_factory=FrozenMap[int, Usage])
     overrun: Usage | None = None
     count: int = 0
 
@@ -139,7 +136,7 @@ class BudgetLedger:
                 raise BudgetExceededError(resource, asked, left, cap)
         reservation = Reservation(self.count + 1, worst)
         opened = sealed_map({**self.open, reservation.number: worst})
-        ledger = attrs.evolve(self, open=opened, count=reservation.number)
+        ledger = msgspec.structs.replace(self, open=opened, count=reservation.number)
         return ledger, reservation
 
     def settle(self, reservation: Reservation, actual: Usage) -> BudgetLedger:
@@ -153,7 +150,7 @@ class BudgetLedger:
         """
         worst = self.open[reservation.number]
         rest = {n: usage for n, usage in self.open.items() if n != reservation.number}
-        return attrs.evolve(
+        return msgspec.structs.replace(
             self,
             spent=self.spent + actual,
             open=sealed_map(rest),

@@ -289,8 +289,7 @@ StreamEvent = TextDelta | ReasoningDelta | Finished
 # --------------------------------------------------------------------- price
 
 
-@attrs.frozen
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """What a model costs.
 
     Args:
@@ -312,11 +311,11 @@ class Price:
     cache_write_per_million_usd: float | Decimal | None = None
     per_call_usd: float | Decimal = 0
 
-    def __attrs_post_init__(self) -> None:
-        for field in attrs.fields(Price):
-            given: object = getattr(self, field.name)
+    def __post_init__(self) -> None:
+        for name in Price.__struct_fields__:
+            given: object = getattr(self, name)
             if given is not None and not is_amount(given):
-                raise ConfigError(f"{field.name} is {given!r}; give USD, 0 or more")
+                raise ConfigError(f"{name} is {given!r}; give USD, 0 or more")
 
     @property
     def free_output(self) -> bool:
@@ -337,7 +336,7 @@ class Price:
         dearest = max(read, cached or 0, write or 0)
         if dearest == read:
             return self.cost(usage)
-        return attrs.evolve(self, input_per_million_usd=dearest).cost(usage)
+        return msgspec.structs.replace(self, input_per_million_usd=dearest).cost(usage)
 
     def cost(self, usage: Usage) -> int:
         """Return the price of *usage*; micro-USD, rounded up."""

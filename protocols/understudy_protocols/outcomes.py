@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 import attrs
+import msgspec
 
 from understudy_protocols.failures import AttemptRecord, Failure, StepError
 from understudy_protocols.sensitive import redacted
@@ -108,8 +109,7 @@ class Outcome(Generic[T_co]):
         return f"Outcome(value={redacted(self._value)!r})"
 
 
-@attrs.frozen
-class StepReport:
+class StepReport(msgspec.Struct, frozen=True):
     """What a result tells of one execution of a step.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypeGuard
 
-import attrs
+import msgspec
 
 from understudy_protocols.errors import ChildSpecError
 
@@ -38,8 +38,7 @@ def check_period(period: object) -> None:
         )
 
 
-@attrs.frozen
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """How long to wait before each restart of a child that keeps failing.
 
     Args:
@@ -61,7 +60,7 @@ class Backoff:
     reset_after: float = 30.0
     critical_after: int = 3
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         for field in ("min_delay", "max_delay", "factor", "jitter", "reset_after"):
             if not is_length(getattr(self, field)):
                 raise ChildSpecError(
@@ -87,8 +86,7 @@ NO_BACKOFF = Backoff(min_delay=0.0, max_delay=0.0, jitter=0.0)
 """Restart at once, every time."""
 
 
-@attrs.frozen
-class RestartBudget:
+class RestartBudget(msgspec.Struct, frozen=True):
     """How many restarts are allowed in how long a time.
 
     Args:
@@ -99,6 +97,6 @@ class RestartBudget:
     intensity: int = 3
     period: float = 5.0
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         check_intensity(self.intensity)
         check_period(self.period)

@@ -45,8 +45,7 @@ DEFAULT_RETRY_ON: Final[tuple[RetryOn, ...]] = (
 )
 
 
-@attrs.frozen
-class RetryRule:
+class RetryRule(msgspec.Struct, frozen=True):
     """What differs for one mode or cause; None: as in the config.
 
     Args:
@@ -59,7 +58,7 @@ class RetryRule:
     backoff_base: float | None = None
     max_backoff: float | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         _check("a rule's", self.max_attempts, self.backoff_base, self.max_backoff)
 
 

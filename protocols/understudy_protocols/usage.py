@@ -5,18 +5,10 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-import attrs
+import msgspec
 
 
-def _not_negative(
-    instance: object, attribute: attrs.Attribute[int], value: int
-) -> None:
-    if value < 0:
-        raise ValueError(f"{attribute.name} is {value}; a count cannot be below 0")
-
-
-@attrs.frozen
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What one call, attempt, step or run used.
 
     Usages can be added, and a part taken out again.
@@ -32,14 +24,19 @@ class Usage:
       estimated: whether any of it is our estimate, as the provider did not say.
     """
 
-    calls: int = attrs.field(default=0, validator=_not_negative)
-    input_tokens: int = attrs.field(default=0, validator=_not_negative)
-    output_tokens: int = attrs.field(default=0, validator=_not_negative)
-    cached_tokens: int = attrs.field(default=0, validator=_not_negative)
-    cache_write_tokens: int = attrs.field(default=0, validator=_not_negative)
-    reasoning_tokens: int = attrs.field(default=0, validator=_not_negative)
-    cost_micros: int = attrs.field(default=0, validator=_not_negative)
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_micros: int = 0
     estimated: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if (value := getattr(self, name)) < 0:
+                raise ValueError(f"{name} is {value}; a count cannot be below 0")
 
     @property
     def tokens(self) -> int:
@@ -76,6 +73,8 @@ class Usage:
             estimated=self.estimated,
         )
 
+
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "estimated")
 
 NO_USAGE = Usage()
 

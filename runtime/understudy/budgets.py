@@ -5,7 +5,7 @@ The arithmetic is `BudgetLedger`'s, which is pure; here is only who holds it.
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from understudy_protocols.budget import Budget, BudgetLedger, Reservation
 from understudy_protocols.errors import ConfigError
@@ -73,7 +73,7 @@ class RunBudget:
         """Count what was spent before this process took over; not in those above."""
         if usage != NO_USAGE:
             spent = self.ledger.spent + usage
-            self.ledger = attrs.evolve(self.ledger, spent=spent)
+            self.ledger = msgspec.structs.replace(self.ledger, spent=spent)
 
     def reserve(self, worst: Usage) -> Hold:
         """Put *worst* aside in this account and all above, or in none.

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import attrs
+import msgspec
 import trio
 
 from understudy_protocols.articles import with_article
@@ -24,8 +24,7 @@ register_failure(trio.TooSlowError, Cause.TIMEOUT)
 register_failure(trio.BrokenResourceError, Cause.TRANSPORT)
 
 
-@attrs.frozen(eq=False)
-class Raised:
+class Raised(msgspec.Struct, frozen=True, eq=False):
     """What a call raised, in place of what it would have returned."""
 
     error: Exception

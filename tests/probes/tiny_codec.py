@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-import attrs
+import msgspec
 
 from understudy.providers.sse import ServerEvent
 from understudy.providers.wire import StreamReader, WireRequest, WireSettings
@@ -88,7 +88,7 @@ class TinyReader:
             raise ModelError(
                 "the provider failed",
                 cause=Cause.OVERLOADED,
-                usage=attrs.evolve(self.partial().usage, calls=1),
+                usage=msgspec.structs.replace(self.partial().usage, calls=1),
                 partial=self._text,
             )
         if "usage" in value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 import pytest
 
 from understudy_actors.lineage import Lineage
@@ -89,7 +89,7 @@ def test_only_a_kill_that_was_meant_is_a_stop(
 
 
 def test_a_failure_is_critical_and_the_life_that_follows_is_not() -> None:
-    core = core_of("a", backoff=attrs.evolve(NO_BACKOFF, critical_after=0))
+    core = core_of("a", backoff=msgspec.structs.replace(NO_BACKOFF, critical_after=0))
     core.handle(BecameReady("a", 1, None), 0.0)
     crashed, starting, start = core.handle(Ended("a", 1, CRASH), 0.0)
     assert isinstance(crashed, Report)

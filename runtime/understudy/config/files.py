@@ -232,7 +232,7 @@ def _header(table: Table) -> str:
 
 
 def _price(table: Table) -> Price:
-    names = tuple(field.name for field in attrs.fields(Price))
+    names = Price.__struct_fields__
     table.allow(names)
     given = {name: table.number(name) for name in names if name in table}
     # What is forgotten would be free, and a budget would believe it.

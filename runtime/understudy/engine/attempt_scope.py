@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol, cast
 
-import attrs
+import msgspec
 import trio
 
 from understudy.budgets import Hold
@@ -228,7 +228,7 @@ class AttemptScope:
     def give_up(self) -> None:
         """Charge the calls under way at their worst: nobody waits for them."""
         for hold in self._holds:
-            self.settle(hold, attrs.evolve(hold.worst, estimated=True))
+            self.settle(hold, msgspec.structs.replace(hold.worst, estimated=True))
 
     def failed_in_place(self, failure: Failure, started: float, usage: Usage) -> None:
         """Record an attempt that failed within the step's function."""

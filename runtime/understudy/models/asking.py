@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
 import trio
 
 from understudy.budgets import Hold
-from understudy.gates.gate import Ticket
 from understudy.models.call_scope import CallScope
 from understudy.models.gated import GatedModel
 from understudy.models.hedge import Hedge
@@ -40,6 +40,10 @@ from understudy_protocols.failures import (
     StepError,
 )
 from understudy_protocols.usage import NO_USAGE, Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have a model with a gate.
+    from understudy.gates.gate import Ticket
 
 
 class ModelDelta(msgspec.Struct, frozen=True):

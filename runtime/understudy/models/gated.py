@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from understudy.gates.gate import Gate
 from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy_protocols.chat import (
     Model,
@@ -16,6 +15,10 @@ from understudy_protocols.chat import (
     StreamEvent,
 )
 from understudy_protocols.supervision import ChildSpec
+
+if TYPE_CHECKING:
+    # Loaded by those who have a model with a gate.
+    from understudy.gates.gate import Gate
 
 
 class GatedModel(abc.ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
+import msgspec
 
 from understudy.models.part_bounds import UNBOUNDED, PartBounds
 from understudy.models.replies import estimated_tokens
@@ -26,8 +27,7 @@ MESSAGE_TOKENS = 4
 """About what a provider adds around each message; a count."""
 
 
-@attrs.frozen
-class InputLimit:
+class InputLimit(msgspec.Struct, frozen=True):
     """The most that a model is to read in one request.
 
     Args:
@@ -44,7 +44,7 @@ class InputLimit:
     tokens: int
     trim: Trim = "refuse"
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         if isinstance(self.tokens, bool) or self.tokens < 1:
             raise ConfigError(f"max_input_tokens is {self.tokens!r}; give a count")
         if self.trim not in ("refuse", "oldest"):

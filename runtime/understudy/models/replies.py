@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import cast
 
-import attrs
 import msgspec
 
 from understudy_protocols.articles import with_article
@@ -77,7 +76,7 @@ def text_reply(
 
 def priced(usage: Usage, price: Price) -> Usage:
     """Return *usage* with what it costs at *price*."""
-    return attrs.evolve(usage, cost_micros=price.cost(usage))
+    return msgspec.structs.replace(usage, cost_micros=price.cost(usage))
 
 
 def as_text(value: object) -> str:

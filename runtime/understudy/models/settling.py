@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from understudy.gates.line import Need
 from understudy.models.input_limit import estimated_input
@@ -38,7 +38,7 @@ def billed(model: Model, error: StepError, worst: Usage) -> Usage:
 
 def priced(model: Model, usage: Usage) -> Usage:
     """Return *usage* as one call with its price, as far as one is known."""
-    counted = attrs.evolve(usage, calls=max(usage.calls, 1))
+    counted = msgspec.structs.replace(usage, calls=max(usage.calls, 1))
     if counted.cost_micros or model.price is None:
         return counted
-    return attrs.evolve(counted, cost_micros=model.price.cost(counted))
+    return msgspec.structs.replace(counted, cost_micros=model.price.cost(counted))

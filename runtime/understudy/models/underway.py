@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import attrs
+import msgspec
 
 from understudy.budgets import Hold
-from understudy.gates.gate import Ticket
 from understudy.models.call_scope import CallScope
 from understudy.models.settling import billed, priced
 from understudy_protocols.chat import Model, ModelReply
 from understudy_protocols.failures import Failure, ModelError, StepError, classify
 from understudy_protocols.usage import Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have a model with a gate.
+    from understudy.gates.gate import Ticket
 
 
 class Underway:
@@ -39,7 +42,7 @@ class Underway:
         self._hold = hold
         self._ticket = ticket
         self._over = False
-        self.used: Usage = attrs.evolve(hold.worst, estimated=True)
+        self.used: Usage = msgspec.structs.replace(hold.worst, estimated=True)
 
     def __enter__(self) -> Self:
         return self

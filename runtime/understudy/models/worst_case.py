@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
-import attrs
+import msgspec
 
 from understudy.models.gated import GatedModel
 from understudy.models.part_bounds import UNBOUNDED, PartBounds
@@ -76,7 +75,7 @@ def worst_case(
         input_tokens=most_read(request, bounds),
         output_tokens=request.max_tokens or 0,
     )
-    return attrs.evolve(usage, cost_micros=price.most(usage))
+    return msgspec.structs.replace(usage, cost_micros=price.most(usage))
 
 
 _FREE: Final = Price()
@@ -124,6 +123,9 @@ def size(text: str) -> int:
 
 
 def _described(name: str, schema: Mapping[str, object]) -> int:
+    # Loaded with the first schema.
+    import json
+
     written = json.dumps(schema, default=dict)
     return size(name) + size(written) + MESSAGE_OVERHEAD
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
-import attrs
+import msgspec
 
 from understudy.providers.sse import EventReader, EventTooLargeError
 from understudy.providers.wire import StreamReader
@@ -81,6 +81,6 @@ class Reading:
                 cause=error.cause,
                 retry_after=error.retry_after,
                 code=error.code,
-                usage=attrs.evolve(partial.usage, calls=1, estimated=True),
+                usage=msgspec.structs.replace(partial.usage, calls=1, estimated=True),
                 partial=partial.text,
             ) from error.__cause__

@@ -6,7 +6,6 @@ reasoning in it, whatever the provider counts apart.
 
 from __future__ import annotations
 
-import attrs
 import msgspec
 
 from understudy.models.worst_case import most_read
@@ -165,7 +164,7 @@ def most_used(
         written = min(received, limit)
     if said is None:
         said = Usage(input_tokens=most_read(request, settings.capabilities.part_bounds))
-    return attrs.evolve(
+    return msgspec.structs.replace(
         said,
         calls=1,
         output_tokens=max(written, said.output_tokens),

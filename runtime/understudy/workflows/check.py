@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Never
 
-import attrs
+import msgspec
 
 from understudy.workflows.hints import UNDECLARED
 from understudy.workflows.marks import check_marks
@@ -71,16 +71,14 @@ def check(workflow: AnyWorkflow) -> Plan:
     return Plan(workflow, root, inside.input_type, tuple(inside.deps_types))
 
 
-@attrs.define(eq=False)
-class _Inside:
+class _Inside(msgspec.Struct, eq=False):
     """What the steps of one workflow declare together; a child has its own."""
 
     input_type: object = UNDECLARED
-    deps_types: list[object] = attrs.field(factory=list[object])
+    deps_types: list[object] = msgspec.field(default_factory=list[object])
 
 
-@attrs.frozen(eq=False)
-class _Place:
+class _Place(msgspec.Struct, frozen=True, eq=False):
     """Where the walk is.
 
     Args:
@@ -102,7 +100,7 @@ class _Place:
 
     def same_level(self) -> _Place:
         """Return the place of a grouping, which adds nothing to the paths."""
-        return attrs.evolve(self, path=f"{self.below}sequence")
+        return msgspec.structs.replace(self, path=f"{self.below}sequence")
 
 
 def _all_nodes(workflow: AnyWorkflow) -> Iterator[AnyWorkflow]:
@@ -290,7 +288,7 @@ def _child(node: Child[Never, object, Never], place: _Place) -> PlanNode:
     if node.source is not None:
         given = source_type(node.source, place.path, place.scope)
     at = place.part(node.workflow.name, place.scope.apart())
-    inner = _visit(node.workflow, attrs.evolve(at, inside=inside))
+    inner = _visit(node.workflow, msgspec.structs.replace(at, inside=inside))
     if node.source is None:
         _declare(inside.input_type, place)
     check_input(given, inside.input_type, place.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -126,6 +125,9 @@ class Scope:
                 f"needs {name!r}, which runs later, or inside a branch or child of "
                 f"its own; visible here: {visible}",
             )
+        # Loaded with the first mistake.
+        import difflib
+
         close = difflib.get_close_matches(name, self._everything, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return UnknownStepError(
