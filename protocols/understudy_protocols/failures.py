@@ -7,7 +7,6 @@ exceptions, from status codes and codes of providers, never from their words.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
@@ -225,10 +224,12 @@ _causes: dict[type[BaseException], Cause] = {
     SetupError: Cause.SETUP,
     TimeoutError: Cause.TIMEOUT,
     ConnectionError: Cause.TRANSPORT,
-    json.JSONDecodeError: Cause.MALFORMED,
     msgspec.DecodeError: Cause.MALFORMED,
     msgspec.ValidationError: Cause.SCHEMA,
 }
+
+# By name: who has not loaded json, which takes a while, does not meet it.
+_causes_by_name: Final = {"json.decoder.JSONDecodeError": Cause.MALFORMED}
 
 
 def register_failure(error_type: type[BaseException], cause: Cause) -> None:
@@ -253,8 +254,11 @@ def classify(error: BaseException) -> Cause:
         inside = {classify(leaf) for leaf in _leaves(error)}
         return inside.pop() if len(inside) == 1 else Cause.STEP_ERROR
     for cls in type(error).__mro__:
-        if cls in _causes:
-            return _causes[cls]
+        cause = _causes.get(cls) or _causes_by_name.get(
+            f"{cls.__module__}.{cls.__qualname__}"
+        )
+        if cause is not None:
+            return cause
     return Cause.CANCELLED
 
 

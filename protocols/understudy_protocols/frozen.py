@@ -366,7 +366,7 @@ def _refusal(walk: _Walk, value: object) -> NoReturn:
     problem = find_problem(cls, walk.place()) if is_record(cls) else None
     if problem is None:
         walk.refuse(cls, not_frozen_advice(cls))
-    raise NotFrozenError(*problem)
+    raise NotFrozenError(problem.where, problem.found, problem.advice)
 
 
 class _Fields:

@@ -6,7 +6,6 @@ dataclasses, msgspec structs and named tuples.
 
 from __future__ import annotations
 
-import dataclasses
 import types
 import typing
 from collections import abc, deque
@@ -21,11 +20,14 @@ from pathlib import (
     PureWindowsPath,
     WindowsPath,
 )
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import attrs
 import msgspec
+
+if TYPE_CHECKING:
+    import dataclasses
 
 # Ordered so that a subclass stands before its base (bool is an int, datetime a date).
 LEAVES: tuple[type, ...] = (
@@ -97,7 +99,7 @@ def init_names(cls: type) -> dict[str, str]:
     if not is_struct(cls) and _is_attrs(cls):
         return {field.name: field.alias for field in attrs.fields(cls) if field.init}
     if not is_struct(cls) and _is_dataclass(cls):
-        fields = dataclasses.fields(cls)
+        fields = _dataclass_fields(cls)
         return {field.name: field.name for field in fields if field.init}
     return {name: name for name in field_names(cls)}
 
@@ -137,7 +139,14 @@ def _is_attrs(cls: type) -> bool:
 
 
 def _is_dataclass(cls: type) -> bool:
-    return dataclasses.is_dataclass(cls)
+    return hasattr(cls, "__dataclass_fields__")
+
+
+def _dataclass_fields(cls: type) -> tuple[dataclasses.Field[object], ...]:
+    # Whoever has made such a class has loaded it.
+    import dataclasses
+
+    return dataclasses.fields(cls)
 
 
 def is_a(cls: type, base: type) -> bool:
@@ -152,7 +161,7 @@ def field_names(cls: type) -> tuple[str, ...]:
     if _is_attrs(cls):
         return tuple(field.name for field in attrs.fields(cls))
     if _is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
+        return tuple(field.name for field in _dataclass_fields(cls))
     return cast("tuple[str, ...]", cls._fields)  # type: ignore[attr-defined]  # named tuple
 
 

@@ -18,7 +18,9 @@ import typing
 from collections import abc, deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 from understudy_protocols.frozen_classes import (
     LEAVES,
@@ -46,7 +48,7 @@ class Verdict(IntEnum):
     REFUSED = 2
 
 
-class TypeProblem(NamedTuple):
+class TypeProblem(msgspec.Struct, frozen=True):
     """The first part of a declared type that cannot be immutable."""
 
     where: str
@@ -54,7 +56,7 @@ class TypeProblem(NamedTuple):
     advice: str
 
 
-class Registration(NamedTuple):
+class Registration(msgspec.Struct, frozen=True):
     """How values of a registered type become plain data and come back."""
 
     to: Callable[[Any], object]
@@ -146,7 +148,7 @@ def loose_fields(cls: type) -> tuple[str, ...]:
 # ---------------------------------------------------------------- annotations
 
 
-class _Part(NamedTuple):
+class _Part(msgspec.Struct, frozen=True):
     """One annotation taken apart by one level."""
 
     floor: Verdict

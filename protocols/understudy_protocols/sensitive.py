@@ -123,7 +123,7 @@ _BY_ITSELF: Final = "is marked SENSITIVE by itself"
 
 def _unheeded(hint: object) -> str | None:
     if isinstance(hint, str):
-        return _BY_ITSELF if _WORD.search(hint) else None
+        return _BY_ITSELF if re.search(_WORD, hint) else None
     todo, seen = [hint], set[type]()
     while todo:
         one = todo.pop()
@@ -168,16 +168,16 @@ def unquoted(problem: str, hint: object) -> str:
     Args:
       problem: as msgspec says it.
     """
-    if _SPEAKS_OF_TYPES.match(problem) or not holds_sensitive(hint):
+    if re.match(_SPEAKS_OF_TYPES, problem) or not holds_sensitive(hint):
         return problem
-    place = _PLACE.search(problem)
+    place = re.search(_PLACE, problem)
     return (
         f"a value there does not fit, and may be sensitive{place[0] if place else ''}"
     )
 
 
-_SPEAKS_OF_TYPES: Final = re.compile(r"(Expected|Object missing required field) `")
-_PLACE: Final = re.compile(r" - at `[^`]*`\Z")
+_SPEAKS_OF_TYPES: Final = r"(Expected|Object missing required field) `"
+_PLACE: Final = r" - at `[^`]*`\Z"
 
 
 def redacted(value: object) -> object:
@@ -311,7 +311,7 @@ def _text(hint: object) -> str:
     return hint if isinstance(hint, str) else repr(hint)
 
 
-_WORD: Final = re.compile(r"\bSENSITIVE\b")
+_WORD: Final = r"\bSENSITIVE\b"
 
 
 def _marks(hint: object) -> bool:

@@ -6,7 +6,6 @@ import enum
 import logging
 from collections.abc import Mapping
 
-import attrs
 import msgspec
 
 from understudy_protocols.errors import UnderstudyError
@@ -132,8 +131,7 @@ class ChildState(enum.Enum):
     STOPPED = "stopped"  # known, and started by hand only
 
 
-@attrs.frozen
-class ChildStatus:
+class ChildStatus(msgspec.Struct, frozen=True):
     """One line of a supervisor's listing.
 
     Args:
@@ -155,8 +153,14 @@ class ChildStatus:
     state: ChildState
     incarnation: int
     due: float | None
-    value: object = attrs.field(repr=False)
+    value: object
     workload: Workload | None = None
+
+    def __repr__(self) -> str:
+        # Without the value, which is the child's own affair.
+        names = (name for name in ChildStatus.__struct_fields__ if name != "value")
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"ChildStatus({shown})"
 
 
 class ChildCount(msgspec.Struct, frozen=True):
