@@ -498,6 +498,34 @@ def test_a_journal_that_cannot_be_written_any_more_is_named_as_what_ended_the_jo
     assert place.written == 50
 
 
+def test_a_line_that_comes_while_the_journal_cannot_be_written_is_run_later(
+    command: Command, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, fifo = SqliteStore.write, place.folder / "in"
+    os.mkfifo(fifo)
+    feed = os.open(fifo, os.O_RDWR)
+    os.write(feed, b'{"number": 1}\n')
+    refusals = 0
+
+    def is_full_at_first(store: SqliteStore, batch: Batch) -> None:
+        nonlocal refusals
+        if batch.runs and refusals < 4:
+            refusals += 1
+            if refusals == 2:
+                os.write(feed, b'{"number": 2}\n')
+                os.close(feed)
+            raise JournalWriteError("the disk is full")
+        write(store, batch)
+
+    monkeypatch.setattr(SqliteStore, "write", is_full_at_first)
+    words = place.words("packing")
+    words[2] = str(fifo)
+    said = command(*words)
+
+    assert said.code == 0, said.err
+    assert [line["value"] for line in place.results()] == ["parcel 1", "parcel 2"]
+
+
 def test_a_second_process_is_told_who_has_the_journal(
     command: Command, place: Place
 ) -> None:

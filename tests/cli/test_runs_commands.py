@@ -7,11 +7,12 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -582,10 +583,29 @@ def test_a_damaged_run_hides_no_other_in_the_list_and_the_code_says_so(
     assert waits.startswith(good["run_id"])
     assert waits.endswith("waits for approval")
     assert damaged.startswith(bad["run_id"])
+    assert damaged.endswith("cannot be read")
     assert total == "2 runs: 2 paused"
     assert said.err == (
         f"understudy: run {bad['run_id']}: the journal runs.db: record 0 of the run in "
         "row 1 is damaged\n"
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_run_whose_very_row_is_damaged_hides_no_other_in_the_list(
+    command: Command, here: Path, words: list[str]
+) -> None:
+    many_written(here, runs=3, steps=0)
+    with closing(sqlite3.connect("runs.db")) as file, file:
+        file.execute("UPDATE runs SET created_at = 1 WHERE row IN (1, 3)")
+
+    said = command("runs", "list", *words)
+
+    assert said.code == 1
+    assert re.findall(r"old-\d", said.out) == ["old-2"]
+    assert said.err == (
+        "understudy: the journal runs.db: the run in row 1 is damaged\n"
+        "understudy: the journal runs.db: the run in row 3 is damaged\n"
     )
 
 

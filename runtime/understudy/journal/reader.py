@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from understudy.journal import reading, writing
 from understudy.journal.connection import Column, connect
@@ -17,7 +17,7 @@ from understudy.journal.opening import check_tables
 from understudy.journal.place import journal_place
 from understudy.journal.sealing import MARK, Keys
 from understudy.journal.troubles import told
-from understudy_protocols.errors import JournalError
+from understudy_protocols.errors import JournalCorruptError, JournalError
 from understudy_protocols.journal import Request, StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -64,6 +64,7 @@ class SqliteReader:
         workflow: str | None = None,
         created_from: int | None = None,
         created_before: int | None = None,
+        damaged: Callable[[str], None] | None = None,
     ) -> Iterator[StoredRun]:
         """Yield runs in the order in which they were accepted.
 
@@ -72,6 +73,11 @@ class SqliteReader:
           workflow: only those of this workflow.
           created_from: only those accepted then or later; microseconds since 1970.
           created_before: only those accepted earlier; microseconds since 1970.
+          damaged: told of each that is damaged, in words, and the others come all the
+            same; None to have that raised.
+
+        Raises:
+          JournalCorruptError: one is damaged.
         """
         where = ["1"]
         values: list[Column] = []
@@ -88,12 +94,23 @@ class SqliteReader:
                 values.append(value)
         last = 0
         while page := self._page(" AND ".join(where), values, last):
-            yield from page
-            last = page[-1].row
+            for found in page:
+                try:
+                    with told(self._path):
+                        run = reading.stored_run(found)
+                except JournalCorruptError as error:
+                    if damaged is None:
+                        raise
+                    damaged(str(error))
+                else:
+                    yield run
+            last = page[-1][0]
 
-    def _page(self, where: str, values: list[Column], after: int) -> list[StoredRun]:
+    def _page(
+        self, where: str, values: list[Column], after: int
+    ) -> list[Sequence[Any]]:
         with told(self._path), self._lock:
-            return reading.runs_page(self._connection, where, values, after)
+            return reading.run_rows(self._connection, where, values, after)
 
     def find(self, run_id: str) -> StoredRun | None:
         """Return the run of that id, if there is one."""

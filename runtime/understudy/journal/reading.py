@@ -57,12 +57,18 @@ def runs_page(
 ) -> list[StoredRun]:
     """Return some runs, by row, from behind the row *after* on; empty at the end."""
     return [
-        stored_run(found)
-        for found in connection.execute(
-            f"{RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
-            (*parameters, after),
-        ).fetchall()
+        stored_run(found) for found in run_rows(connection, where, parameters, after)
     ]
+
+
+def run_rows(
+    connection: Connection, where: str, parameters: Sequence[Column], after: int
+) -> list[Sequence[Any]]:
+    """Return the same as it stands there: what `stored_run` takes."""
+    return connection.execute(
+        f"{RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
+        (*parameters, after),
+    ).fetchall()
 
 
 def stored_run(found: Sequence[Any]) -> StoredRun:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +29,6 @@ from understudy.cli.runs.opened import (
     opened,
     told_story,
 )
-from understudy.cli.runs.story import Story
 from understudy.cli.runs.values import printable
 from understudy.cli.writing import open_output, print_out, write_lines
 from understudy.journal.exporting import export_lines
@@ -36,7 +37,7 @@ from understudy.journal.pruning import prune as pruned
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sealing import new_key
 from understudy.journal.verifying import verify as verified
-from understudy_protocols.errors import CodecError, JournalError, SetupError
+from understudy_protocols.errors import SetupError
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -100,30 +101,22 @@ def list_runs(
     Exit code: 0, 1 if one that is shown is damaged, 2 if the call is wrong.
     """
     troubles: list[str] = []
+    damaged = troubles.append
     with opened(journal) as reader:
-        runs = _chosen(reader, status, workflow, older_than, newer_than)
+        runs = _chosen(reader, status, workflow, older_than, newer_than, damaged)
         if as_json:
-            for count, run in enumerate(runs):
-                if limit is not None and count >= limit:
-                    break
+            for run in islice(runs, limit):
                 print_out(json_line(run_facts(run)).decode())
-            return
-        # Heavy, and of no use to other programs.
-        from understudy.cli.runs.listing import runs_text
+        else:
+            # Heavy, and of no use to other programs.
+            from understudy.cli.runs.listing import runs_text
 
-        def story_of(run: StoredRun) -> Story:
-            try:
-                return told_story(reader, run)
-            except (JournalError, CodecError) as error:
-                troubles.append(f"run {run.run_id}: {error}")
-                raise
-
-        text = runs_text(runs, limit or 30, _now(), story_of, sys.stdout)
-    print_out(text)
+            story_of = partial(told_story, reader)
+            most = limit or 30
+            print_out(runs_text(runs, most, _now(), story_of, damaged, sys.stdout))
     for trouble in troubles:
         say(f"understudy: {trouble}")
-    if troubles:
-        raise typer.Exit(EXIT_FAILED)
+    raise typer.Exit(EXIT_FAILED if troubles else 0)
 
 
 @runs_commands.command()
@@ -355,6 +348,7 @@ def _chosen(
     workflow: str | None,
     older_than: str | None,
     newer_than: str | None,
+    damaged: Callable[[str], None] | None = None,
 ) -> Iterator[StoredRun]:
     now = _now()
     before = (
@@ -366,6 +360,7 @@ def _chosen(
         workflow=workflow,
         created_from=since,
         created_before=before,
+        damaged=damaged,
     )
 
 

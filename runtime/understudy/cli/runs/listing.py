@@ -29,6 +29,7 @@ def runs_text(
     most: int,
     now: int,
     story_of: Callable[[StoredRun], Story],
+    damaged: Callable[[str], None],
     file: TextIO,
 ) -> str:
     """Return runs as they are to be written to *file*.
@@ -38,6 +39,7 @@ def runs_text(
       most: so many are shown; a count.
       now: the time of day; microseconds since 1970.
       story_of: tells what happened in a run; asked for those that are shown.
+      damaged: told of each of these that cannot be read, and why.
     """
     counts: Counter[RunStatus] = Counter()
     last: deque[StoredRun] = deque(maxlen=most)
@@ -47,16 +49,15 @@ def runs_text(
     console = console_for(file)
     with console.capture() as captured:
         if last:
-            console.print(_table(tuple(reversed(last)), now, story_of, console.width))
+            newest = tuple(reversed(last))
+            abouts = [_about(run, story_of, damaged) for run in newest]
+            console.print(_table(newest, abouts, now, console.width))
         console.print(Text(_summary(counts, len(last)), "dim"))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _table(
-    runs: Sequence[StoredRun],
-    now: int,
-    story_of: Callable[[StoredRun], Story],
-    width: int,
+    runs: Sequence[StoredRun], abouts: Sequence[str], now: int, width: int
 ) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
     rows = [
@@ -75,20 +76,27 @@ def _table(
         table.add_column(title, no_wrap=True, overflow="ellipsis", width=fits)
         left -= fits + _GAP
     table.add_column("", no_wrap=True, overflow="ellipsis", width=max(1, left))
-    for run, (run_id, workflow, status, age) in zip(runs, rows, strict=True):
+    for run, about, (run_id, workflow, status, age) in zip(
+        runs, abouts, rows, strict=True
+    ):
         style = STYLES.get(run.status, "")
-        about = Text(printable(_about(run, story_of)), "dim")
-        table.add_row(Text(run_id), Text(workflow), Text(status, style), age, about)
+        told = Text(printable(about), "dim")
+        table.add_row(Text(run_id), Text(workflow), Text(status, style), age, told)
     return table
 
 
-def _about(run: StoredRun, story_of: Callable[[StoredRun], Story]) -> str:
+def _about(
+    run: StoredRun,
+    story_of: Callable[[StoredRun], Story],
+    damaged: Callable[[str], None],
+) -> str:
     """Return what one has to know of a run that did not simply complete."""
     try:
         return _what_stops(run, story_of)
     except (JournalError, CodecError) as error:
         # One that is damaged, or was deleted just now, hides no other.
-        return str(error)
+        damaged(f"run {run.run_id}: {error}")
+        return "cannot be read"
 
 
 def _what_stops(run: StoredRun, story_of: Callable[[StoredRun], Story]) -> str:
