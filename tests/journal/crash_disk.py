@@ -82,11 +82,19 @@ class _File(apsw.VFSFile):
             self._is_new = False
 
 
+class _Counting(apsw.Connection):
+    """One that says as ``sqlite3`` does how many rows it has written."""
+
+    @property
+    def total_changes(self) -> int:  # type: ignore[override]
+        return super().total_changes()
+
+
 @contextmanager
 def recorded(path: Path, ops: list[Op]) -> Generator[Connection]:
     """Give a connection to a database, and write down what it does to its files."""
     recorder = Recorder(ops)
-    opened = apsw.Connection(str(path), vfs="recorder")
+    opened = _Counting(str(path), vfs="recorder")
     try:
         yield _alone(opened)
     finally:

@@ -18,7 +18,7 @@ from journal_probe import PYTHON, accepts, opened, some_runs
 
 from understudy.journal.lock import Holder, OwnerLock, holder_of
 from understudy.journal.reader import SqliteReader
-from understudy.journal.sqlite import SqliteStore
+from understudy.journal.sqlite import LOOK_EVERY, SqliteStore
 from understudy_protocols.errors import (
     JournalBusyError,
     JournalError,
@@ -206,20 +206,46 @@ def test_a_stale_owner_stays_stale_when_the_other_one_has_gone(tmp_path: Path) -
 
 @pytest.mark.parametrize("put_back", [False, True])
 def test_nothing_is_written_when_the_file_has_gone(
-    put_back: bool, tmp_path: Path
+    put_back: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = 100.0
+    monkeypatch.setattr("understudy.journal.sqlite.monotonic", lambda: now)
     path = tmp_path / "runs.db"
     with opened(path) as store:
         some_runs(store, 1)
         path.rename(tmp_path / "moved.db")
         if put_back:
             path.write_bytes((tmp_path / "moved.db").read_bytes())
+        now += LOOK_EVERY
         batch = Batch()
         accepts(batch, 9)
         with pytest.raises(JournalStaleError, match="moved, removed or replaced"):
             store.write(batch)
         with pytest.raises(JournalStaleError, match="moved, removed or replaced"):
             store.fingerprint_id(b"new")
+
+
+def test_a_file_that_was_just_there_is_not_looked_for_at_each_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("understudy.journal.sqlite.monotonic", lambda: now)
+    looks: list[object] = []
+    stat = os.stat
+
+    def looked(place: str) -> os.stat_result:
+        looks.append(place)
+        return stat(place)
+
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        monkeypatch.setattr("understudy.journal.sqlite.os.stat", looked)
+        some_runs(store, 5)
+        assert len(looks) == 1
+        now += LOOK_EVERY
+        monkeypatch.setattr("understudy.journal.sqlite.os.stat", looked)
+        store.fingerprint_id(b"new")
+        assert len(looks) == 2
 
 
 def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:

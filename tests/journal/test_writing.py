@@ -111,6 +111,38 @@ def test_each_change_is_written_also_if_it_comes_alone(tables: Tables) -> None:
         assert tables.rows(changes) == [seen]
 
 
+def test_a_record_alone_is_written_by_one_statement_and_whole(tables: Tables) -> None:
+    said: list[str] = []
+    batch = Batch()
+    batch.records = [(1, 0, b"alone")]
+    tables.connection.set_trace_callback(said.append)
+    tables.write(batch)
+    assert len(said) == 1
+    assert tables.rows("* FROM records") == [(1, 0, sealed(1, 0, b"alone"))]
+
+
+def test_what_comes_with_one_record_is_written_too(tables: Tables) -> None:
+    number = ask(tables.connection, "run-1", "cancel", b"{}")
+    batch = Batch()
+    batch.runs = [run(1)]
+    batch.records = [(1, 0, b"0")]
+    tables.write(batch)
+    statuses, recoveries, blobs, done = Batch(), Batch(), Batch(), Batch()
+    statuses.statuses[1] = (RunStatus.PAUSED, 77)
+    recoveries.recoveries[1] = 9
+    blobs.blobs[b"digest"] = b"content"
+    done.done[number] = "done"
+    for at, batch in enumerate((statuses, recoveries, blobs, done), 1):
+        batch.records = [(1, at, b"%d" % at)]
+        tables.write(batch)
+    assert tables.rows("row, status, recoveries FROM runs") == [(1, "paused", 9)]
+    assert tables.rows("* FROM blobs") == [(b"digest", b"content")]
+    assert tables.rows("outcome FROM requests") == [("done",)]
+    assert tables.rows("* FROM records ORDER BY number") == [
+        (1, at, sealed(1, at, b"%d" % at)) for at in range(5)
+    ]
+
+
 def test_what_changes_of_a_run_or_a_request_is_changed(tables: Tables) -> None:
     number = ask(tables.connection, "run-1", "cancel", b"{}")
     other = ask(tables.connection, "run-2", "cancel", b"{}")
@@ -225,10 +257,12 @@ def test_nothing_is_written_by_one_that_owns_the_journal_no_more(
 ) -> None:
     raise_epoch(tables.connection)
     before = tables.contents()
-    batch = Batch()
+    batch, alone = Batch(), Batch()
     batch.runs = [run(1)]
+    alone.records = [(1, 0, b"record")]
     for write in (
         lambda: tables.write(batch),
+        lambda: tables.write(alone),
         lambda: keep_fingerprint(tables.connection, b"shape", tables.epoch),
     ):
         with pytest.raises(JournalStaleError) as caught:

@@ -28,6 +28,11 @@ class Connection(Protocol):
         """Whether a transaction is open."""
         ...
 
+    @property
+    def total_changes(self) -> int:
+        """Rows written since it was opened; a count."""
+        ...
+
     def execute(self, sql: str, parameters: Sequence[Column] = ..., /) -> Cursor:
         """Carry out one statement."""
         ...

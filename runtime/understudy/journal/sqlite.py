@@ -14,15 +14,20 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from time import monotonic
+from typing import Final
 
 from understudy.journal import reading, writing
 from understudy.journal.connection import connect
 from understudy.journal.lock import OwnerLock
 from understudy.journal.opening import take_over
 from understudy.journal.place import journal_place
-from understudy.journal.troubles import told
+from understudy.journal.troubles import TROUBLE, journal_error, told
 from understudy_protocols.errors import JournalError, JournalStaleError
 from understudy_protocols.journal import Batch, Request, StoredRun
+
+LOOK_EVERY: Final = 0.01
+"""How long a file that was where it should be is taken to be there; seconds."""
 
 
 class SqliteStore:
@@ -34,8 +39,8 @@ class SqliteStore:
       path: the file; made if it is not there, in a folder that is.
       utcnow: the wall clock; for the words to those who are refused.
       in_place: write in the trio thread.  One run at a time is quicker so, as no
-        thread has to be woken up; but no other task of the process goes on, and no
-        limit of time is kept, while the disk makes a write safe.
+        thread has to be woken up, and no other task; but nothing else of the process
+        goes on, and no limit of time is kept, while the disk makes a write safe.
     """
 
     def __init__(
@@ -83,9 +88,12 @@ class SqliteStore:
     def write(self, batch: Batch) -> None:
         """See `Store`."""
         taken = self._taken()
-        with told(self._path), taken.writing:
-            taken.check_place()
-            writing.write_batch(taken.writer, batch, taken.epoch)
+        try:
+            with taken.writing:
+                taken.check_place()
+                writing.write_batch(taken.writer, batch, taken.epoch)
+        except TROUBLE as error:
+            raise journal_error(error, self._path) from error
 
     @property
     def next_row(self) -> int:
@@ -153,7 +161,16 @@ class _Open:
     Each connection is used by one thread at a time, which holds its lock.
     """
 
-    __slots__ = ("_file", "_place", "epoch", "reader", "reading", "writer", "writing")
+    __slots__ = (
+        "_file",
+        "_look_again",
+        "_place",
+        "epoch",
+        "reader",
+        "reading",
+        "writer",
+        "writing",
+    )
 
     def __init__(self, place: Path) -> None:
         with ExitStack() as undo:
@@ -165,16 +182,24 @@ class _Open:
             undo.pop_all()
         self.writing: Lock = Lock()
         self.reading: Lock = Lock()
-        self._place = place
-        self._file = _identity(place)
+        self._place = os.fspath(place)
+        self._file = _identity(self._place)
+        self._look_again = 0.0
 
     def check_place(self) -> None:
-        """See that the file is still where it was, before something goes into it."""
+        """See that the file is still where it was, before something goes into it.
+
+        So it is taken to be for `LOOK_EVERY` seconds from the last look.
+        """
+        now = monotonic()
+        if now < self._look_again:
+            return
         if _identity(self._place) != self._file:
             raise JournalStaleError(
                 "the file was moved, removed or replaced while it was open; nothing "
                 "more is written from here"
             )
+        self._look_again = now + LOOK_EVERY
 
     def close(self) -> None:
         """Close both connections, when nobody uses them."""
@@ -183,9 +208,9 @@ class _Open:
             self.writer.close()
 
 
-def _identity(place: Path) -> tuple[int, int] | None:
+def _identity(place: str) -> tuple[int, int] | None:
     try:
-        found = place.stat()
+        found = os.stat(place)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -59,25 +59,34 @@ _TROUBLES: Final[dict[int, tuple[type[JournalError], str]]] = {
 }
 
 
+TROUBLE: Final = (JournalError, sqlite3.Error, UnicodeDecodeError)
+"""What an error is that `journal_error` has words for."""
+
+
 @contextmanager
 def told(path: Path) -> Generator[None]:
     """Raise what goes wrong in the block as a JournalError that names the file."""
     try:
         yield
-    except JournalError as error:
-        raise type(error)(f"the journal {path}: {error}") from error
-    except sqlite3.Error as error:
+    except TROUBLE as error:
         raise journal_error(error, path) from error
-    except UnicodeDecodeError as error:
+
+
+def journal_error(error: Exception, path: Path) -> JournalError:
+    """Return what *error* means for the journal at *path*.
+
+    Args:
+      error: one of `TROUBLE`.
+    """
+    where = f"the journal {path}"
+    if isinstance(error, JournalError):
+        return type(error)(f"{where}: {error}")
+    if isinstance(error, UnicodeDecodeError):
         # Names of damaged tables, in what SQLite wanted to say.
-        raise JournalCorruptError(f"the journal {path}: {DAMAGED}") from error
-
-
-def journal_error(error: sqlite3.Error, path: Path) -> JournalError:
-    """Return what *error* means for the journal at *path*."""
+        return JournalCorruptError(f"{where}: {DAMAGED}")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_INTERNAL)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     kind, words = _TROUBLES.get(
         code & 0xFF, (JournalError, "SQLite cannot work with it")
     )
-    return kind(f"the journal {path}: {words} ({name}: {error})")
+    return kind(f"{where}: {words} ({name}: {error})")

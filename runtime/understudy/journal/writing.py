@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -21,6 +22,12 @@ from understudy_protocols.journal import Batch
 _SIZES: Final = (64, 16, 4, 1)
 """Rows of one statement; few sizes, so that each is prepared once."""
 
+_RECORD: Final = (
+    "INSERT INTO records VALUES"
+    " (?, ?, CASE (SELECT value FROM meta WHERE name = 'epoch') WHEN ? THEN ? END)"
+)
+"""One record, of whoever owns the journal: without its epoch it would be NULL."""
+
 
 def raise_epoch(connection: Connection) -> int:
     """Make all who have owned the journal so far stale; return the new epoch."""
@@ -37,6 +44,8 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
       JournalCorruptError: a run or record of it is there already, or not there, or
         has ended; nothing is written.
     """
+    if _is_record(batch) and _record_alone(connection, *batch.records[0], epoch):
+        return
     with transaction(connection):
         _check_owner(connection, epoch)
         if batch.blobs:
@@ -76,6 +85,32 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
             _change(connection, batch)
 
 
+def _is_record(batch: Batch) -> bool:
+    """Whether one record is all that is in it."""
+    return len(batch.records) == 1 and not (
+        batch.runs or batch.statuses or batch.recoveries or batch.blobs or batch.done
+    )
+
+
+def _record_alone(
+    connection: Connection, row: int, number: int, content: bytes, epoch: int
+) -> bool:
+    """Write a record in the one statement that is a transaction of its own.
+
+    A run by itself writes little else, and after each wait for the disk whatever is
+    done takes four times as long, as the processor's caches are cold.
+
+    Returns:
+      Whether it was written; why not is for the longer way to find out.
+    """
+    values = (row, number, epoch, sealed(row, number, content))
+    try:
+        connection.execute(_RECORD, values)
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
 def _insert(
     connection: Connection, table: str, rows: Sequence[Sequence[Column]]
 ) -> None:
@@ -97,22 +132,26 @@ def _insertion(table: str, columns: int, rows: int) -> str:
 
 
 def _change(connection: Connection, batch: Batch) -> None:
-    before = _changes(connection)
-    # A status is compared and set: one that is terminal stays, whoever writes.
-    connection.executemany(
-        f"UPDATE runs SET status = ?, changed_at = ? WHERE row = ? AND {UNFINISHED}",
-        [(status.value, at, row) for row, (status, at) in batch.statuses.items()],
-    )
-    connection.executemany(
-        "UPDATE runs SET recoveries = ? WHERE row = ?",
-        [(count, row) for row, count in batch.recoveries.items()],
-    )
-    connection.executemany(
-        "UPDATE requests SET outcome = ? WHERE id = ? AND outcome IS NULL",
-        [(outcome, number) for number, outcome in batch.done.items()],
-    )
+    before = connection.total_changes
+    if batch.statuses:
+        # Compared and set: a status that is terminal stays, whoever writes.
+        connection.executemany(
+            "UPDATE runs SET status = ?, changed_at = ?"
+            f" WHERE row = ? AND {UNFINISHED}",
+            [(status.value, at, row) for row, (status, at) in batch.statuses.items()],
+        )
+    if batch.recoveries:
+        connection.executemany(
+            "UPDATE runs SET recoveries = ? WHERE row = ?",
+            [(count, row) for row, count in batch.recoveries.items()],
+        )
+    if batch.done:
+        connection.executemany(
+            "UPDATE requests SET outcome = ? WHERE id = ? AND outcome IS NULL",
+            [(outcome, number) for number, outcome in batch.done.items()],
+        )
     expected = len(batch.statuses) + len(batch.recoveries) + len(batch.done)
-    if _changes(connection) - before != expected:
+    if connection.total_changes - before != expected:
         raise JournalCorruptError(
             "a run that was to change is not there or has ended, or a request was "
             "dealt with already; nothing was written"
@@ -162,8 +201,3 @@ def _epoch(connection: Connection) -> int:
         "SELECT value FROM meta WHERE name = 'epoch'"
     ).fetchall()
     return int(epoch)
-
-
-def _changes(connection: Connection) -> int:
-    [(count,)] = connection.execute("SELECT total_changes()").fetchall()
-    return int(count)
