@@ -13,17 +13,24 @@ import trio
 CONTENT = bytes(24)
 """As much as the record of a step that gives a small number."""
 
+RunRow = tuple[int, int, bool]
+"""A record: its run, its number there, and whether it is the last one."""
 
-class Table:
-    """A table of records in a file of its own, synced at each commit."""
+
+class Tables:
+    """Runs and their records in a file of its own, synced at each commit."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS records (run INTEGER, number INTEGER, content BLOB, "
-            "PRIMARY KEY (run, number)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS runs"
+            " (run INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, status TEXT NOT NULL)"
+        )
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS records (run INTEGER, number INTEGER,"
+            " content BLOB, PRIMARY KEY (run, number)) WITHOUT ROWID"
         )
         self._runs = 0
 
@@ -36,14 +43,24 @@ class Table:
         for first in range(0, runs, together):
             some = range(self._runs + first, self._runs + min(first + together, runs))
             for number in range(rows):
-                self.commit([(run, number, CONTENT) for run in some])
+                self.commit([(run, number, number == rows - 1) for run in some])
         self._runs += runs
 
-    def commit(self, rows: list[tuple[int, int, bytes]]) -> None:
-        """Write rows in one transaction."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        self._connection.execute("COMMIT")
+    def commit(self, rows: list[RunRow]) -> None:
+        """Write records in one transaction, and where their runs stand."""
+        execute, many = self._connection.execute, self._connection.executemany
+        execute("BEGIN IMMEDIATE")
+        many(
+            "INSERT INTO records VALUES (?, ?, ?)",
+            [(run, number, CONTENT) for run, number, _ in rows],
+        )
+        begun = [(run, f"{run:032x}") for run, number, _ in rows if number == 0]
+        if begun:
+            many("INSERT INTO runs VALUES (?, ?, 'running')", begun)
+        ended = [(run,) for run, _, last in rows if last]
+        if ended:
+            many("UPDATE runs SET status = 'completed' WHERE run = ?", ended)
+        execute("COMMIT")
 
 
 class GroupCommit:
@@ -55,7 +72,7 @@ class GroupCommit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: list[tuple[int, int, bytes]] = []
+        self._rows: list[RunRow] = []
         self._waiting: list[trio.Event] = []
         self._more = threading.Semaphore(0)
         self._idle = True
@@ -72,7 +89,7 @@ class GroupCommit:
         async def one_after_another() -> None:
             for run in numbers:
                 for number in range(rows):
-                    await self._row(run, number)
+                    await self._row((run, number, number == rows - 1))
 
         async with trio.open_nursery() as nursery:
             for _ in range(together):
@@ -80,9 +97,9 @@ class GroupCommit:
         self._more.release()
         thread.join()
 
-    async def _row(self, run: int, number: int) -> None:
+    async def _row(self, row: RunRow) -> None:
         safe = trio.Event()
-        self._rows.append((run, number, CONTENT))
+        self._rows.append(row)
         self._waiting.append(safe)
         if self._idle:
             self._idle = False
@@ -90,16 +107,16 @@ class GroupCommit:
         await safe.wait()
 
     def _commit(self, token: trio.lowlevel.TrioToken) -> None:
-        table = Table(self._path)
+        tables = Tables(self._path)
         while True:
             self._more.acquire()
             rows, self._rows = self._rows, []
             waiting, self._waiting = self._waiting, []
             if not rows:
                 break
-            table.commit(rows)
+            tables.commit(rows)
             token.run_sync_soon(self._safe, waiting)
-        table.close()
+        tables.close()
 
     def _safe(self, waiting: list[trio.Event]) -> None:
         for event in waiting:

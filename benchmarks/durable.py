@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from benchmarks import workloads
-from benchmarks.bare_journal import GroupCommit, Table, sync_latency
+from benchmarks.bare_journal import GroupCommit, Tables, sync_latency
 from benchmarks.claims import Claim, Row, Unit
 from benchmarks.measure import Figures, Sample, Sizes, Stopwatch, alternate, timed
 from understudy import RunStatus, pause, sequence
@@ -22,6 +23,12 @@ TOGETHER = 50
 
 RECORDS = STEPS + 2
 """Of a run: that it was accepted, what each step gave, that it ended."""
+
+LOG_PAGES = 1200
+"""More than SQLite writes into its log before it begins it anew, a page a commit.
+
+While the log grows, to make it safe takes twice as long.
+"""
 
 BARE_TOGETHER = "bare: SQLite, 50 rows a commit"
 BARE_TASKS = "bare: 50 tasks and a thread that commits"
@@ -48,7 +55,7 @@ async def _together(sizes: Sizes) -> Figures:
     runs = TOGETHER * sizes.count(20)
     workflow = workloads.chain(STEPS)
     with _folder() as folder:
-        table, group = Table(folder / "bare.db"), GroupCommit(folder / "group.db")
+        tables, group = Tables(folder / "bare.db"), GroupCommit(folder / "group.db")
         async with Runtime(workflow, journal=folder / "ours.db") as runtime:
             figures = await alternate(
                 {
@@ -56,7 +63,7 @@ async def _together(sizes: Sizes) -> Figures:
                         lambda: group.write(runs, RECORDS, TOGETHER), runs * STEPS
                     ),
                     BARE_TOGETHER: lambda: timed(
-                        lambda: table.write(runs, RECORDS, TOGETHER), runs * STEPS
+                        lambda: tables.write(runs, RECORDS, TOGETHER), runs * STEPS
                     ),
                     OURS_TOGETHER: lambda: timed(
                         lambda: workloads.run_as_stream(
@@ -68,42 +75,43 @@ async def _together(sizes: Sizes) -> Figures:
                 sizes.count(5),
                 sizes,
             )
-        table.close()
+        tables.close()
         figures[SYNC] = list(map(Sample.of, sync_latency(folder, 20)))
         return figures
 
 
-async def _alone(sizes: Sizes) -> Figures:
+async def _alone(sizes: Sizes, *, worn: bool) -> Figures:
     runs = sizes.count(20)
     workflow = workloads.chain(STEPS)
     with _folder() as folder:
-        table, group = Table(folder / "bare.db"), GroupCommit(folder / "group.db")
+        tables, group = Tables(folder / "bare.db"), GroupCommit(folder / "group.db")
         in_place = SqliteStore(folder / "place.db", in_place=True)
         async with (
             Runtime(workflow, journal=folder / "ours.db") as runtime,
             Runtime(workflow, journal=in_place) as quick,
         ):
+            contenders: dict[str, Callable[[int], Awaitable[None]]] = {
+                BARE_TASK: lambda runs: group.write(runs, RECORDS, 1),
+                OURS_ALONE: lambda runs: workloads.run_one_by_one(
+                    runtime, workflow, runs
+                ),
+                BARE_ALONE: lambda runs: tables.write(runs, RECORDS, 1),
+                OURS_IN_PLACE: lambda runs: workloads.run_one_by_one(
+                    quick, workflow, runs
+                ),
+            }
+            if worn:
+                for write in contenders.values():
+                    await write(LOG_PAGES // RECORDS)
             figures = await alternate(
                 {
-                    BARE_TASK: lambda: timed(
-                        lambda: group.write(runs, RECORDS, 1), runs * STEPS
-                    ),
-                    OURS_ALONE: lambda: timed(
-                        lambda: workloads.run_one_by_one(runtime, workflow, runs),
-                        runs * STEPS,
-                    ),
-                    BARE_ALONE: lambda: timed(
-                        lambda: table.write(runs, RECORDS, 1), runs * STEPS
-                    ),
-                    OURS_IN_PLACE: lambda: timed(
-                        lambda: workloads.run_one_by_one(quick, workflow, runs),
-                        runs * STEPS,
-                    ),
+                    name: partial(timed, partial(write, runs), runs * STEPS)
+                    for name, write in contenders.items()
                 },
                 sizes.count(5),
                 sizes,
             )
-        table.close()
+        tables.close()
         figures[SYNC] = list(map(Sample.of, sync_latency(folder, 20)))
         return figures
 
@@ -173,6 +181,30 @@ async def _resumes(sizes: Sizes) -> Figures:
     return {FEW: [await _resume(few)], MANY: [await _resume(many)]}
 
 
+_ALONE = (
+    Claim(
+        "run() in place beside a commit in process for each row",
+        OURS_IN_PLACE,
+        BARE_ALONE,
+        1.3,
+        "wall",
+    ),
+    Claim(
+        "run() as it is by default, beside the same",
+        OURS_ALONE,
+        BARE_ALONE,
+        1.3,
+        "wall",
+    ),
+    Claim(
+        "run() as it is by default, beside a task and a thread",
+        OURS_ALONE,
+        BARE_TASK,
+        None,
+        "wall",
+    ),
+)
+
 DURABLE_ROWS = (
     Row(
         "durable-50",
@@ -200,30 +232,15 @@ DURABLE_ROWS = (
         "durable-1",
         "the same, one run at a time; per step",
         Unit.MICROSECONDS,
-        (
-            Claim(
-                "run() in place beside a commit in process for each row",
-                OURS_IN_PLACE,
-                BARE_ALONE,
-                1.3,
-                "wall",
-            ),
-            Claim(
-                "run() as it is by default, beside the same",
-                OURS_ALONE,
-                BARE_ALONE,
-                1.3,
-                "wall",
-            ),
-            Claim(
-                "run() as it is by default, beside a task and a thread",
-                OURS_ALONE,
-                BARE_TASK,
-                None,
-                "wall",
-            ),
-        ),
-        lambda sizes: trio.run(_alone, sizes),
+        _ALONE,
+        lambda sizes: trio.run(partial(_alone, sizes, worn=False)),
+    ),
+    Row(
+        "durable-1-worn",
+        "the same in files whose logs have been begun anew; per step",
+        Unit.MICROSECONDS,
+        _ALONE,
+        lambda sizes: trio.run(partial(_alone, sizes, worn=True)),
     ),
     Row(
         "durable-size",
