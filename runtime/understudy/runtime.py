@@ -194,6 +194,7 @@ class Runtime(Runs, Generic[D]):
                 self._new_id,
                 {name: hosted.plan for name, hosted in self._by_name().items()},
                 accept_changes,
+                self._door.alone,
             )
         self._resumes = resume == "auto"
         self._reception = Reception(

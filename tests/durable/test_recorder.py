@@ -125,6 +125,83 @@ def test_a_record_that_leads_to_the_next_one_at_once_keeps_nobody_from_going_on(
     run_seeded(main, seed=seed)
 
 
+def test_who_is_alone_writes_at_once_and_wakes_nobody() -> None:
+    written: list[int] = []
+    alone = False
+
+    async def write(batch: Batch) -> None:
+        written.extend(-number for _, number, _ in batch.records)
+
+    def write_now(batch: Batch) -> bool:
+        if alone:
+            written.extend(number for _, number, _ in batch.records)
+        return alone
+
+    async def main() -> None:
+        nonlocal alone
+        recorder = Recorder(write, "step", write_now)
+
+        def add(number: int) -> None:
+            recorder.batch.records.append((1, number, b""))
+
+        add(1)
+        alone = True
+        assert not recorder.write_now(), "nobody would meet what went wrong"
+        async with recording(recorder):
+            await trio.sleep(1)
+            assert written == [-1]
+            add(2)
+            assert recorder.write_now()
+            assert written == [-1, 2]
+            assert not recorder.batch
+            add(3)
+            recorder.follow(lambda: None)
+            assert not recorder.write_now(), "something is due before"
+            await trio.sleep(1)
+            assert written == [-1, 2, -3]
+            add(4)
+            assert recorder.write_now()
+            assert written == [-1, 2, -3, 4]
+            alone = False
+            add(5)
+            assert not recorder.write_now()
+            recorder.wake()
+            await trio.sleep(1)
+            assert written == [-1, 2, -3, 4, -5]
+        add(6)
+        alone = True
+        assert not recorder.write_now(), "it has stopped"
+
+    run_seeded(main, seed=0)
+
+
+@pytest.mark.parametrize("error", [JournalWriteError("full"), OSError("a bad store")])
+def test_what_could_not_be_written_at_once_is_left_to_the_writer(
+    error: Exception,
+) -> None:
+    written: list[int] = []
+    followed: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        written.extend(number for _, number, _ in batch.records)
+
+    def write_now(batch: Batch) -> bool:
+        raise error
+
+    async def main() -> None:
+        recorder = Recorder(write, "step", write_now)
+        async with recording(recorder):
+            await trio.sleep(1)
+            recorder.batch.records.append((1, 0, b""))
+            assert not recorder.write_now()
+            recorder.follow(partial(followed.append, 0))
+            assert written == followed == []
+            await trio.sleep(1)
+            assert written == followed == [0]
+
+    run_seeded(main, seed=0)
+
+
 def test_what_is_handed_over_is_written_before_a_clean_end() -> None:
     written: list[int] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from images import RUN, Filmed, known, utcnow
 
 from understudy import RunResult, Runtime
+from understudy.engine.admission import Door
 from understudy.journal.memory import MemoryStore
 from understudy.journal.recorder import Durability
 from understudy.testing import run_seeded, seeds
@@ -24,16 +26,22 @@ INPUT = 7
 
 
 async def _run(
-    workflow: AnyNode, store: MemoryStore, start: float, durability: Durability
+    workflow: AnyNode,
+    store: MemoryStore,
+    start: float,
+    durability: Durability,
+    alone: bool,
 ) -> RunResult[object]:
-    async with Runtime(
-        workflow,
-        seed=1,
-        journal=store,
-        durability=durability,
-        utcnow=utcnow(start),
-    ) as runtime:
-        return await runtime.run(workflow, INPUT, run_id=RUN)
+    with patch.object(Door, "alone", return_value=alone):
+        runtime = Runtime(
+            workflow,
+            seed=1,
+            journal=store,
+            durability=durability,
+            utcnow=utcnow(start),
+        )
+        async with runtime:
+            return await runtime.run(workflow, INPUT, run_id=RUN)
 
 
 @settings(
@@ -41,14 +49,20 @@ async def _run(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(spec=trees(), seed=seeds(), at=st.floats(0, 1), then=st.floats(0, 1))
+@given(
+    spec=trees(),
+    seed=seeds(),
+    at=st.floats(0, 1),
+    then=st.floats(0, 1),
+    alone=st.booleans(),
+)
 def test_a_run_goes_on_from_wherever_it_was_and_repeats_nothing(
-    spec: Group, seed: int, at: float, then: float
+    spec: Group, seed: int, at: float, then: float, alone: bool
 ) -> None:
     workflow = build(spec)
     store = Filmed()
     check_meaning(
-        spec, INPUT, run_seeded(_run, workflow, store, 0.0, "step", seed=seed)
+        spec, INPUT, run_seeded(_run, workflow, store, 0.0, "step", alone, seed=seed)
     )
     # Twice in a row: what was brought back once must be good for a second time.
     moment, start = at, 0.0
@@ -59,7 +73,7 @@ def test_a_run_goes_on_from_wherever_it_was_and_repeats_nothing(
         store.__dict__.update(image.copy().__dict__)
         done = known(store).finished
         ran.clear()
-        result = run_seeded(_run, workflow, store, start, "step", seed=seed + 1)
+        result = run_seeded(_run, workflow, store, start, "step", alone, seed=seed + 1)
         check_meaning(spec, INPUT, result)
         assert not done & set(ran), "what was finished was done again"
         assert len(ran) == len(set(ran))

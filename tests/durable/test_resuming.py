@@ -473,17 +473,48 @@ def test_a_cancelled_run_stays_cancelled() -> None:
 @pytest.mark.parametrize(
     ("deadline", "status"), [(9.0, RunStatus.CANCELLED), (5.0, RunStatus.EXPIRED)]
 )
-def test_a_run_that_ends_before_its_last_step_is_on_record_stays_as_it_ended(
+def test_a_run_that_ends_before_a_step_is_on_record_stays_as_it_ended(
     fails: bool, deadline: float, status: RunStatus
 ) -> None:
+    # A step of a branch: with one of the run's own it would be over.
+    either = cast("Flow", parallel(_fails_or_not("a", fails), name="either"))
+    workflow = sequence(either, _fails_or_not("b", False))
+    first, again = _cancelled_while_nothing_can_be_written(workflow, deadline)
+    for result in (first, again):
+        assert (result.status, dict(result.outputs)) == (status, {})
+    assert again.failure == first.failure
+    assert again.duration == pytest.approx(first.duration)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("deadline", [9.0, 5.0])
+def test_a_run_is_over_with_its_last_step_however_long_it_takes_to_be_on_record(
+    fails: bool, deadline: float
+) -> None:
+    workflow = _fails_or_not("a", fails)
+    first, again = _cancelled_while_nothing_can_be_written(workflow, deadline)
+    status = RunStatus.FAILED if fails else RunStatus.COMPLETED
+    for result in (first, again):
+        assert result.status is status
+        assert dict(result.outputs) == ({} if fails else {"a": "a"})
+        assert result.duration == pytest.approx(2.0)
+    assert again.failure == first.failure
+
+
+def _fails_or_not(name: str, fails: bool) -> Flow:
     async def body(context: Context[object]) -> str:
         await trio.sleep(2)
         if fails:
             raise StepError("no", cause=Cause.STEP_ERROR)
-        return "a"
+        return name
 
-    workflow: Flow = step(name="a", output=str)(body)
-    store = Failing()
+    return step(name=name, output=str)(body)
+
+
+def _cancelled_while_nothing_can_be_written(
+    workflow: Flow, deadline: float
+) -> tuple[Result, Result]:
+    """Return what comes of a run, in its own process and in the next one."""
 
     async def end(runtime: Runtime[object]) -> Result:
         handle = await runtime.submit(workflow, "in", run_id=RUN, deadline=deadline)
@@ -491,12 +522,9 @@ def test_a_run_that_ends_before_its_last_step_is_on_record_stays_as_it_ended(
         handle.cancel()
         return await handle.result()
 
+    store = Failing()
     first = live(workflow, store, end)
-    again = live(workflow, store, ends(workflow, "in"))
-    for result in (first, again):
-        assert (result.status, dict(result.outputs)) == (status, {})
-    assert again.failure == first.failure
-    assert again.duration == pytest.approx(first.duration)
+    return first, live(workflow, store, ends(workflow, "in"))
 
 
 def test_a_runtime_that_is_left_suspends_its_runs_and_the_next_one_goes_on() -> None:

@@ -62,6 +62,10 @@ class Door:
         """Runs that wait to begin."""
         return len(self._line)
 
+    def alone(self) -> bool:
+        """Whether no more than one run has a place."""
+        return self._inside < 2
+
     def enter(self, run: Run) -> None:
         """Let *run* begin, or wait in line.
 

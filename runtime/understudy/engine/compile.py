@@ -77,9 +77,19 @@ def compile_plan(plan: Plan, flow: Flow, max_runs: int, complete: Then) -> Compi
     entry = compiler.node(
         root, at_end, lambda strand, state: complete(strand, state, None)
     )
+    last = _last_step(root)
+    for step in compiler.steps:
+        step.last = step.path == last
     order = {node.path: ordinal for ordinal, node in enumerate(root.walk())}
     steps = sorted(compiler.steps, key=lambda op: order[op.path])
     return Compiled(plan, entry, tuple(steps))
+
+
+def _last_step(root: PlanNode) -> str | None:
+    """Return the path of the step whose value is all that the run waits for."""
+    while isinstance(root.node, Sequence):
+        root = root.children[-1]
+    return root.path if isinstance(root.node, Step) else None
 
 
 def _end_branch(strand: Strand, _state: State, value: object) -> None:

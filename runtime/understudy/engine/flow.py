@@ -221,7 +221,8 @@ class Flow:
         if run.journal is not None and run.replay is None:
             # Nobody is to see the end before it is safe.
             self.write_end(run)
-        elif self.observers:
+            return
+        if self.observers:
             self.tell("ended", run, detail=status.value, failure=failure)
         if run.lingering == 0 and run.replay is None:
             self.on_settled(run)

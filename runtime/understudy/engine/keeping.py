@@ -97,12 +97,14 @@ def keeping(
     new_id: Callable[[], str],
     plans: Mapping[str, Plan],
     accept_changes: bool,
+    alone: Callable[[], bool],
 ) -> Keeping | None:
     """Return what a runtime with this journal has besides; None without one.
 
     Args:
       plans: of the workflows, by name; the classes that they declare get tags.
       accept_changes: see `Runtime`.
+      alone: whether no more than one run is under way.
 
     Raises:
       ConfigError: a durability that there is not, two classes of one name, or
@@ -122,7 +124,10 @@ def keeping(
     store = _store(journal)
     thread = None if store.in_place else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
-    recorder = Recorder(write, durability)
+    now = None
+    if store.in_place and durability == "step":
+        now = _if_alone(store, alone)
+    recorder = Recorder(write, durability, now)
     shapes = Shapes(store, plans, accept_changes)
     runs = DurableRuns(store, recorder, flow, account, utcnow, new_id, shapes, keys)
     return Keeping(runs, thread, keys, sensitive=bool(sensitive))
@@ -154,6 +159,16 @@ def _store(journal: Store | str | Path) -> Store:
     from understudy.journal.sqlite import SqliteStore
 
     return SqliteStore(journal)
+
+
+def _if_alone(store: Store, alone: Callable[[], bool]) -> Callable[[Batch], bool]:
+    def write(batch: Batch) -> bool:
+        if not alone():
+            return False  # others are about to have something to write along
+        store.write(batch)
+        return True
+
+    return write
 
 
 def _reading(store: Store) -> Callable[[], Awaitable[Iterable[Request]]]:

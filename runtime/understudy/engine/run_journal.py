@@ -95,9 +95,20 @@ class RunJournal:
     # --- what happens at a node ------------------------------------------------
 
     def finished(
-        self, strand: Place, entry: StepEntry, value: object, follow: Callable[[], None]
+        self,
+        strand: Place,
+        entry: StepEntry,
+        value: object,
+        follow: Callable[[], None],
+        *,
+        alone: bool,
+        last: bool,
     ) -> None:
         """A step gave its value.
+
+        Args:
+          alone: nothing else of the run is under way.
+          last: *follow* ends the run, which waits for both records at once.
 
         Raises:
           CodecError: the value cannot be written down; nothing was recorded.
@@ -114,12 +125,25 @@ class RunJournal:
             _plain_attempts(attempts) if attempts else None,
             None if usage is None else to_plain(usage),
         )
-        self._go_on(strand, record, follow)
+        self._add(record)
+        if last or (alone and self._book.recorder.write_now()):
+            follow()
+        else:
+            self._follow(strand, follow)
 
     def failed(
-        self, strand: Place, entry: StepEntry, follow: Callable[[], None]
+        self,
+        strand: Place,
+        entry: StepEntry,
+        follow: Callable[[], None],
+        *,
+        last: bool,
     ) -> None:
-        """A step has failed for good."""
+        """A step has failed for good.
+
+        Args:
+          last: see `finished`.
+        """
         record = Failed(
             *self._place(entry.path, entry.position, entry.ended),
             _micros(entry.ended - entry.started),
@@ -128,7 +152,11 @@ class RunJournal:
             _plain_attempts(entry.attempts),
             _plain_usage(entry.usage),
         )
-        self._go_on(strand, record, follow)
+        if last:
+            self._add(record)
+            follow()
+        else:
+            self._go_on(strand, record, follow)
 
     def skipped(
         self, strand: Place, entry: StepEntry, follow: Callable[[], None]
@@ -252,8 +280,11 @@ class RunJournal:
     def accepted(self, stored_run: StoredRun, record: Accepted) -> None:
         """The run is accepted; it begins when that is safe."""
         self._book.recorder.batch.runs.append(stored_run)
-        self._note(record)
-        self._book.recorder.follow(self._safe)
+        self._add(record)
+        if self._book.recorder.write_now():
+            self._safe()
+        else:
+            self._book.recorder.follow(self._safe)
 
     def _safe(self) -> None:
         self.safe.set()
@@ -310,9 +341,12 @@ class RunJournal:
     ) -> None:
         """The run is over; *follow* is called when that is safe, in any case."""
         plain = None if failure is None else to_plain(failure)
-        self._note(Ended(status.value, self.at(at), plain))
-        self.status(status)
-        self._book.recorder.follow(follow)
+        self._add(Ended(status.value, self.at(at), plain))
+        self._book.recorder.batch.statuses[self.row] = (status, self._book.moment())
+        if self._book.recorder.write_now():
+            follow()
+        else:
+            self._book.recorder.follow(follow)
 
     def until(self, due: int) -> float:
         """Return how long it is until a moment on the calendar; seconds."""
@@ -351,6 +385,9 @@ class RunJournal:
     def _go_on(self, strand: Place, record: Record, follow: Callable[[], None]) -> None:
         """Hand a record over, and go on as soon as one may."""
         self._add(record)
+        self._follow(strand, follow)
+
+    def _follow(self, strand: Place, follow: Callable[[], None]) -> None:
         if self.patient or self._book.recorder.durability == "step":
             self._wait(strand, follow)
         else:

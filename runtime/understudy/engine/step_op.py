@@ -47,6 +47,7 @@ class StepOp:
       then: follows with the step's value.
       skip: follows when the step did not run.
       admitted: types whose every value is frozen and of the declared class.
+      last: whether its value ends the run, and nothing else comes between.
       down: why the step takes no more messages, once its actor has given up.
     """
 
@@ -68,6 +69,7 @@ class StepOp:
         self._put = mailbox.put_nowait
         self.then = then
         self.skip = skip
+        self.last: bool = False
         self.down: Failure | None = None
         self.declared: object = step.output_type
         self.admitted: set[type] = set()

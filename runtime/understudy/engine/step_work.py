@@ -159,6 +159,9 @@ class StepWork:
                 entry,
                 value,
                 lambda: op.landed(strand, message.state, entry, value),
+                alone=strand.run.leaves == 1,
+                # Who listens hears of a step when it is safe, and of the end then.
+                last=op.last and not op.flow.observers,
             )
         except CodecError as error:
             failure = Failure.from_error(error, where=op.path)
@@ -170,7 +173,12 @@ class StepWork:
         if journal is None:
             op.missed(strand, entry)
         else:
-            journal.failed(strand, entry, lambda: op.missed(strand, entry))
+            journal.failed(
+                strand,
+                entry,
+                lambda: op.missed(strand, entry),
+                last=strand.parent is None,
+            )
 
     def _let_go(self, strand: Strand, worker: Worker[StepMessage]) -> bool:
         """Take the strand out of the worker's hand; whether it is to go on."""
