@@ -13,7 +13,6 @@ import msgspec
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Cause
 from understudy_protocols.frozen import FrozenMap
-from understudy_protocols.own_tags import tag_later
 from understudy_protocols.usage import NO_USAGE, Usage, is_amount
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -397,21 +396,3 @@ class Model(Protocol):
           ModelError: while iterating: the answer broke off.
         """
         ...
-
-
-# What a step may give; the stream's events are gone before it ends.
-for _cls, _tag in (
-    (TextPart, "text_part"),
-    (ImagePart, "image_part"),
-    (FilePart, "file_part"),
-    (ToolRequestPart, "tool_request_part"),
-    (ToolResultPart, "tool_result_part"),
-    (ReasoningPart, "reasoning_part"),
-    (Message, "message"),
-    (Tool, "tool"),
-    (ModelRequest, "model_request"),
-    (Finish, "finish"),
-    (ModelReply, "model_reply"),
-    (Price, "price"),
-):
-    tag_later(_cls, f"understudy.{_tag}")

@@ -22,6 +22,20 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 import msgspec
 
 from understudy_protocols.articles import with_article
+from understudy_protocols.chat import (
+    FilePart,
+    Finish,
+    ImagePart,
+    Message,
+    ModelReply,
+    ModelRequest,
+    Price,
+    ReasoningPart,
+    TextPart,
+    Tool,
+    ToolRequestPart,
+    ToolResultPart,
+)
 from understudy_protocols.codec_classes import CONCEAL, concealment, ways_of
 from understudy_protocols.codec_leaves import (
     LEAF_TAGS,
@@ -416,3 +430,16 @@ register_tag(AttemptRecord, "understudy.attempt")
 register_tag(RunStatus, "understudy.run_status")
 register_tag(StepStatus, "understudy.step_status")
 register_tag(StepReport, "understudy.step_report")
+# Of the port for models, what a step may give; the stream's events are gone before it ends.
+register_tag(TextPart, "understudy.text_part")
+register_tag(ImagePart, "understudy.image_part")
+register_tag(FilePart, "understudy.file_part")
+register_tag(ToolRequestPart, "understudy.tool_request_part")
+register_tag(ToolResultPart, "understudy.tool_result_part")
+register_tag(ReasoningPart, "understudy.reasoning_part")
+register_tag(Message, "understudy.message")
+register_tag(Tool, "understudy.tool")
+register_tag(ModelRequest, "understudy.model_request")
+register_tag(Finish, "understudy.finish")
+register_tag(ModelReply, "understudy.model_reply")
+register_tag(Price, "understudy.price")

@@ -6,14 +6,12 @@ and not here may change without notice.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from understudy.doors import door
 from understudy.events import RunEvent
-from understudy.fanout import parallel_execute
 from understudy.handle import RunHandle
-from understudy.models.bound import BoundModel, BoundModels, Completion
 from understudy.result import RunFailed, RunResult, StepResult
-from understudy.retrying import RetriesExhausted, with_retry
-from understudy.routing.length_tiers import LengthTiers
-from understudy.routing.router import Router
 from understudy.runtime import Runtime
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.builders import (
@@ -36,17 +34,6 @@ from understudy.workflows.policy import Decision, RoutingPolicy
 from understudy.workflows.seed_steps import WorkflowStep
 from understudy.workflows.step import StatefulStep, Step, stateful_step, step
 from understudy_protocols.budget import Budget, BudgetExceededError
-from understudy_protocols.chat import (
-    Finish,
-    Finished,
-    Message,
-    Model,
-    ModelReply,
-    ModelRequest,
-    Price,
-    StreamEvent,
-    TextDelta,
-)
 from understudy_protocols.errors import (
     AdmissionError,
     ConfigError,
@@ -72,6 +59,24 @@ from understudy_protocols.sensitive import SENSITIVE
 from understudy_protocols.state import OrchestrationState
 from understudy_protocols.supervision_records import SupervisionEvent, TreeSnapshot
 from understudy_protocols.usage import Usage
+
+if TYPE_CHECKING:
+    from understudy.fanout import parallel_execute
+    from understudy.models.bound import BoundModel, BoundModels, Completion
+    from understudy.retrying import RetriesExhausted, with_retry
+    from understudy.routing.length_tiers import LengthTiers
+    from understudy.routing.router import Router
+    from understudy_protocols.chat import (
+        Finish,
+        Finished,
+        Message,
+        Model,
+        ModelReply,
+        ModelRequest,
+        Price,
+        StreamEvent,
+        TextDelta,
+    )
 
 __all__ = [
     "SENSITIVE",
@@ -153,3 +158,31 @@ __all__ = [
     "thaw",
     "with_retry",
 ]
+
+# Loaded when they are first used: what has to do with models, and what stands by itself.
+_HOMES = {
+    "BoundModel": "understudy.models.bound",
+    "BoundModels": "understudy.models.bound",
+    "Completion": "understudy.models.bound",
+    "Finish": "understudy_protocols.chat",
+    "Finished": "understudy_protocols.chat",
+    "LengthTiers": "understudy.routing.length_tiers",
+    "Message": "understudy_protocols.chat",
+    "Model": "understudy_protocols.chat",
+    "ModelReply": "understudy_protocols.chat",
+    "ModelRequest": "understudy_protocols.chat",
+    "Price": "understudy_protocols.chat",
+    "RetriesExhausted": "understudy.retrying",
+    "Router": "understudy.routing.router",
+    "StreamEvent": "understudy_protocols.chat",
+    "TextDelta": "understudy_protocols.chat",
+    "parallel_execute": "understudy.fanout",
+    "with_retry": "understudy.retrying",
+}
+
+if not TYPE_CHECKING:  # which would take any name for one of these
+    __getattr__ = door(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

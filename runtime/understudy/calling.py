@@ -11,17 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-import trio
 
 from understudy_protocols.articles import with_article
 from understudy_protocols.errors import ConfigError
-from understudy_protocols.failures import Cause, register_failure
 
 _T = TypeVar("_T")
-
-# Trio's own exceptions are not of the kinds that Python has for the same things.
-register_failure(trio.TooSlowError, Cause.TIMEOUT)
-register_failure(trio.BrokenResourceError, Cause.TRANSPORT)
 
 
 class Raised(msgspec.Struct, frozen=True, eq=False):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Generic, TypeVar, cast
 
-import attrs
 import msgspec
 
 from understudy.engine.places import StepEntry
@@ -77,8 +76,7 @@ class StepResult(msgspec.Struct, frozen=True):
 tag_later(StepResult, "understudy.step_result")
 
 
-@attrs.frozen(eq=False, repr=False)
-class RunResult(Generic[Out_co]):
+class RunResult(msgspec.Struct, Generic[Out_co], frozen=True, eq=False):
     """The end of a run; it changes no more."""
 
     # A view of the run's cell, which nothing touches once the run is settled;

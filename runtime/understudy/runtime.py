@@ -26,11 +26,9 @@ from understudy.engine.dependencies import Dependencies
 from understudy.engine.desk import Desk
 from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
-from understudy.engine.model_services import begin_models, models_children, models_of
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Run
 from understudy.handle import RunHandle
-from understudy.journal.recorder import Durability
 from understudy.many import ManyRuns
 from understudy.result import RunResult
 from understudy.runs import Runs
@@ -41,7 +39,6 @@ from understudy_actors.supervisor import supervisor_child
 from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
 from understudy_protocols.budget import Budget
-from understudy_protocols.chat import Model
 from understudy_protocols.errors import (
     CodecError,
     ConfigError,
@@ -51,7 +48,6 @@ from understudy_protocols.errors import (
     SetupError,
 )
 from understudy_protocols.failures import Cause, Failure
-from understudy_protocols.journal import Store
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.supervision import (
     ChildSpec,
@@ -66,6 +62,10 @@ from understudy_protocols.supervision_records import (
 
 if TYPE_CHECKING:
     from understudy.engine.keeping import Keeping
+    from understudy.engine.model_services import ModelServices
+    from understudy.journal.recorder import Durability
+    from understudy_protocols.chat import Model
+    from understudy_protocols.journal import Store
 
 I = TypeVar("I")
 O = TypeVar("O")
@@ -153,7 +153,14 @@ class Runtime(Runs, Generic[D]):
             raise ConfigError("a Runtime needs one workflow or more to host")
         self._random = random.Random(seed)
         self.seed: int = self._random.getrandbits(64) if seed is None else seed
-        self.models: Mapping[str, Model] = models_of(models)
+        self.models: Mapping[str, Model] = {}
+        self._model_services: ModelServices | None = None
+        if models is not None:
+            # An eighth of all that there is to load.
+            from understudy.engine.model_services import ModelServices, models_of
+
+            self.models = models_of(models)
+            self._model_services = ModelServices(self.models.values())
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
         self._utcnow = utcnow
@@ -384,7 +391,8 @@ class Runtime(Runs, Generic[D]):
 
     async def __aenter__(self) -> Self:
         self._flow.enter_system()
-        begin_models(self.models)
+        if self._model_services is not None:
+            self._model_services.begin()
         if self._keeping is not None:
             self._keeping.open()
         try:
@@ -488,7 +496,7 @@ class Runtime(Runs, Generic[D]):
             ChildSpec("watchdog", watchdog.run),
             *(() if self._keeping is None else self._keeping.children()),
             *self._dependencies.children(),
-            *models_children(self.models),
+            *(() if self._model_services is None else self._model_services.children()),
         ]
         workflows = SupervisorSpec(
             tuple(

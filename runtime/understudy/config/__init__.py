@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["ConfigFileError", "configured_models"]
 
 __getattr__: Callable[[str], object] = door(
-    __name__, {"ConfigFileError": "table", "configured_models": "models"}
+    __name__,
+    {
+        "ConfigFileError": "understudy.config.table",
+        "configured_models": "understudy.config.models",
+    },
 )
 
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 import trio
@@ -17,16 +17,19 @@ from understudy.engine.places import used_by
 from understudy.engine.step_op import StepOp
 from understudy.engine.strand import StepMessage
 from understudy.events import EventKind
-from understudy.models.bound import BoundModels
-from understudy.models.function_journal import FunctionOutcome
-from understudy.models.input_limit import InputLimit
 from understudy_actors.worker import Worker
-from understudy_protocols.chat import Model
 from understudy_protocols.errors import SetupError
 from understudy_protocols.failures import AttemptRecord, Failure
 from understudy_protocols.retry import RetryConfig
 from understudy_protocols.sensitive import redacted
 from understudy_protocols.usage import NO_USAGE, Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have models.
+    from understudy.models.bound import BoundModels
+    from understudy.models.function_journal import FunctionOutcome
+    from understudy.models.input_limit import InputLimit
+    from understudy_protocols.chat import Model
 
 
 class Lender(Protocol):
@@ -171,6 +174,9 @@ class AttemptScope:
     def models(self) -> BoundModels:
         """The runtime's models, bound to this attempt."""
         if self._models is None:
+            # Whoever gave the runtime models has loaded it.
+            from understudy.models.bound import BoundModels
+
             self._models = BoundModels(self._runtime.models, self)
         return self._models
 

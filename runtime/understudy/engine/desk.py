@@ -13,12 +13,12 @@ from understudy.engine.strand import Answerable, Run
 from understudy.workflows.inputs import admit
 from understudy_protocols.errors import SetupError, UnderstudyError
 from understudy_protocols.failures import Cause, Failure
-from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
 if TYPE_CHECKING:
     # Loaded by those who have a journal.
     from understudy.engine.durable_runs import DurableRuns
+    from understudy_protocols.journal import StoredRun
 
 
 class NotYetError(UnderstudyError):

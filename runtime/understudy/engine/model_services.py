@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -15,47 +16,53 @@ from understudy_protocols.errors import ConfigError
 from understudy_protocols.supervision import ChildSpec, SupervisorSpec
 
 
-def models_of(given: Mapping[str, Model] | str | Path | None) -> Mapping[str, Model]:
+def models_of(given: Mapping[str, Model] | str | Path) -> Mapping[str, Model]:
     """Return the models that a runtime is given, or that a file describes.
 
     Raises:
       ConfigError: the file says what cannot be meant, or a model that is to stand
         in for another is not there.
     """
+    # Here, and not when the first step asks one: it takes a while.
+    importlib.import_module("understudy.models.bound")
     if isinstance(given, str | Path):
         # What speaks HTTP takes long to load, and many programs do without.
         from understudy.config.models import configured_models
 
         return configured_models(given)
-    models = given or {}
-    for name, model in models.items():
+    for name, model in given.items():
         for other in model.fallbacks if isinstance(model, GatedModel) else ():
-            if other not in models:
+            if other not in given:
                 raise ConfigError(
                     f"the model {name!r} is to fall back to {other!r}, and there is no "
-                    f"such model in this runtime, but {', '.join(map(repr, models))}"
+                    f"such model in this runtime, but {', '.join(map(repr, given))}"
                 )
-    return models
+    return given
 
 
-def begin_models(models: Mapping[str, Model]) -> None:
-    """Let what stands before *models* know that this run of trio may be a new one."""
-    life = trio.lowlevel.current_root_task()
-    for model in models.values():
-        if isinstance(model, GatedModel):
-            model.gate.begin(life)
+class ModelServices:
+    """What *models* need of the runtime that has them."""
 
+    def __init__(self, models: Iterable[Model]) -> None:
+        self._models = tuple(models)
 
-def models_children(models: Mapping[str, Model]) -> tuple[ChildSpec, ...]:
-    """Return the supervisor of the actors that *models* need, if they need any."""
-    services: list[ChildSpec] = []
-    for model in models.values():
-        for spec in services_of(model):
-            if all(spec.start != other.start for other in services):
-                services.append(_named_apart(spec, services))
-    if not services:
-        return ()
-    return (supervisor_child("models", SupervisorSpec(tuple(services))),)
+    def begin(self) -> None:
+        """Let what stands before the models know that this run of trio may be a new one."""
+        life = trio.lowlevel.current_root_task()
+        for model in self._models:
+            if isinstance(model, GatedModel):
+                model.gate.begin(life)
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """Return the supervisor of the actors that the models need, if they need any."""
+        services: list[ChildSpec] = []
+        for model in self._models:
+            for spec in services_of(model):
+                if all(spec.start != other.start for other in services):
+                    services.append(_named_apart(spec, services))
+        if not services:
+            return ()
+        return (supervisor_child("models", SupervisorSpec(tuple(services))),)
 
 
 def _named_apart(spec: ChildSpec, others: list[ChildSpec]) -> ChildSpec:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from understudy.models.function_journal import FunctionOutcome
 from understudy_protocols.failures import AttemptRecord, Cause, Failure
 from understudy_protocols.usage import NO_USAGE, Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have models.
+    from understudy.models.function_journal import FunctionOutcome
 
 
 class Waiting(Protocol):

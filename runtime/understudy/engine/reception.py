@@ -18,12 +18,12 @@ from understudy_actors.contexts import same_variables
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import ConfigError, SetupError
 from understudy_protocols.frozen import FrozenMap
-from understudy_protocols.journal import StoredRun
 from understudy_protocols.state import OrchestrationState
 
 if TYPE_CHECKING:
     # Loaded by those who have a journal.
     from understudy.engine.durable_runs import DurableRuns
+    from understudy_protocols.journal import StoredRun
 
 _NO_METADATA = FrozenMap[str, object]()
 

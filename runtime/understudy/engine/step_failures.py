@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import trio
 
-from understudy_protocols.failures import Cause, Failure, described
+from understudy_protocols.failures import Cause, Failure, described, register_failure
+
+# Trio's own exceptions are not of the kinds that Python has for the same things.
+register_failure(trio.TooSlowError, Cause.TIMEOUT)
+register_failure(trio.BrokenResourceError, Cause.TRANSPORT)
 
 
 def overrun(where: str, what: str, bound: float, error: Exception | None) -> Failure:

@@ -19,7 +19,6 @@ import trio
 
 from understudy.budgets import RunBudget
 from understudy.engine.places import Landing, StepEntry, Waiting, function_entry
-from understudy.models.function_journal import FunctionOutcome
 from understudy_actors.watchdog import Timer
 from understudy_actors.worker import Worker
 from understudy_protocols.errors import RunSuspendedError
@@ -29,9 +28,10 @@ from understudy_protocols.state import OrchestrationState
 from understudy_protocols.usage import Usage
 
 if TYPE_CHECKING:
-    # Loaded by those who have a journal.
+    # Loaded by those who have a journal, or models.
     from understudy.engine.replay import Replay
     from understudy.engine.run_journal import RunJournal
+    from understudy.models.function_journal import FunctionOutcome
 
 
 class Fork(Protocol):

@@ -39,16 +39,16 @@ __all__ = [
 __getattr__: Callable[[str], object] = door(
     __name__,
     {
-        "Capabilities": "wire",
-        "HttpModel": "http_model",
-        "HttpOptions": "making",
-        "Limits": "spec",
-        "Providers": "shared",
-        "Secret": "secret",
-        "Structured": "wire",
-        "anthropic_model": "making",
-        "openai_model": "making",
-        "responses_model": "making",
+        "Capabilities": "understudy.providers.wire",
+        "HttpModel": "understudy.providers.http_model",
+        "HttpOptions": "understudy.providers.making",
+        "Limits": "understudy.providers.spec",
+        "Providers": "understudy.providers.shared",
+        "Secret": "understudy.providers.secret",
+        "Structured": "understudy.providers.wire",
+        "anthropic_model": "understudy.providers.making",
+        "openai_model": "understudy.providers.making",
+        "responses_model": "understudy.providers.making",
     },
 )
 

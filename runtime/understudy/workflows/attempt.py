@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from typing import Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
-from understudy.models.bound import BoundModels
 from understudy_protocols.failures import AttemptRecord
 from understudy_protocols.usage import Usage
+
+if TYPE_CHECKING:
+    # Loaded by those who have models.
+    from understudy.models.bound import BoundModels
 
 Deps_co = TypeVar("Deps_co", covariant=True)
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-import attrs
+import msgspec
 
 from understudy.workflows.context import Context
 from understudy.workflows.step import Step
@@ -19,12 +19,7 @@ from understudy_protocols.sensitive import redacted
 In = TypeVar("In")
 
 
-def _frozen_features(features: Mapping[str, object]) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", freeze(dict(features), "features"))
-
-
-@attrs.frozen
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Which way a run takes, and why.
 
     Args:
@@ -33,9 +28,11 @@ class Decision:
     """
 
     route: str
-    features: Mapping[str, object] = attrs.field(
-        factory=FrozenMap[str, object], converter=_frozen_features
-    )
+    features: Mapping[str, object] = FrozenMap[str, object]()
+
+    def __post_init__(self) -> None:
+        features = freeze(dict(self.features), "features")
+        msgspec.structs.force_setattr(self, "features", features)
 
     def __str__(self) -> str:
         facts = ", ".join(

@@ -5,11 +5,19 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Generic, Literal, Never, Protocol, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Generic,
+    Literal,
+    Never,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import msgspec
 
-from understudy.models.input_limit import InputLimit
 from understudy.workflows.attempt import Attempt
 from understudy.workflows.context import Context
 from understudy.workflows.hints import (
@@ -30,6 +38,10 @@ from understudy.workflows.nodes import (
 from understudy_protocols.errors import ConfigError
 from understudy_protocols.frozen import declared_type_problem
 from understudy_protocols.retry import RetryConfig
+
+if TYPE_CHECKING:
+    # Loaded by those who have models.
+    from understudy.models.input_limit import InputLimit
 
 I = TypeVar("I")
 O = TypeVar("O")
@@ -372,7 +384,12 @@ def _min_time(label: str, value: float) -> float:
 
 
 def _input_limit(given: int | InputLimit | None) -> InputLimit | None:
-    return InputLimit(given) if isinstance(given, int) else given
+    if not isinstance(given, int):
+        return given
+    # Loaded by those who have models.
+    from understudy.models.input_limit import InputLimit
+
+    return InputLimit(given)
 
 
 def _permits(label: str, value: object) -> int | None:
