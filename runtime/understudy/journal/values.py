@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+import understudy.models.bound  # noqa: F401 - gives a tag to what a call comes to
 from understudy.journal.sealing import Keys
 from understudy_protocols.codec import SealedError, concealing, from_plain, to_plain
 from understudy_protocols.codec_classes import CONCEAL
