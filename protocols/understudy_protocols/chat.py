@@ -20,8 +20,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 # --------------------------------------------------------------------- parts
 #
-# Structs, where there is nothing to check or convert: an attrs class takes a
-# third of a millisecond to make when this is imported.
+# Structs, where there is nothing to convert: an attrs class takes a third of a
+# millisecond to make when this is imported.
 
 
 class TextPart(msgspec.Struct, frozen=True):

@@ -156,11 +156,11 @@ class Runtime(Runs, Generic[D]):
         self.models: Mapping[str, Model] = {}
         self._model_services: ModelServices | None = None
         if models is not None:
-            # An eighth of all that there is to load.
+            # Takes a while to load; here, and not with the first run that asks one.
             from understudy.engine.model_services import ModelServices, models_of
 
             self.models = models_of(models)
-            self._model_services = ModelServices(self.models.values())
+            self._model_services = ModelServices(self.models)
         self._dependencies = Dependencies(deps)
         self._drain_timeout = drain_timeout
         self._utcnow = utcnow
@@ -189,7 +189,7 @@ class Runtime(Runs, Generic[D]):
         self._budget = RunBudget(checked_budget(budget))
         self._keeping: Keeping | None = None
         if journal is not None:
-            # A seventh of all that there is to load, and only a journal needs it.
+            # As above.
             from understudy.engine.keeping import keeping
 
             self._keeping = keeping(

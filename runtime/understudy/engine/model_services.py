@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -43,20 +43,20 @@ def models_of(given: Mapping[str, Model] | str | Path) -> Mapping[str, Model]:
 class ModelServices:
     """What *models* need of the runtime that has them."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
-        self._models = tuple(models)
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self._models = models
 
     def begin(self) -> None:
         """Let what stands before the models know that this run of trio may be a new one."""
         life = trio.lowlevel.current_root_task()
-        for model in self._models:
+        for model in self._models.values():
             if isinstance(model, GatedModel):
                 model.gate.begin(life)
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the supervisor of the actors that the models need, if they need any."""
         services: list[ChildSpec] = []
-        for model in self._models:
+        for model in self._models.values():
             for spec in services_of(model):
                 if all(spec.start != other.start for other in services):
                     services.append(_named_apart(spec, services))
