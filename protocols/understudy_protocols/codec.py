@@ -419,6 +419,10 @@ def _outcome_facts(outcome: Outcome[object]) -> object:
 
 
 def _outcome(facts: Mapping[str, Any]) -> Outcome[object]:
+    # Asked here, since an Outcome only asserts it.
+    known = "value" in facts or isinstance(facts["failure"], Failure)
+    if len(facts) != 1 or not known:
+        raise ValueError("an outcome has a value or a failure, and not both")
     return Outcome(**facts)
 
 

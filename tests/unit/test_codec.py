@@ -260,6 +260,12 @@ def test_subclasses_of_text_and_numbers_are_written_as_their_base() -> None:
         (b'[1, {"@test.Positive": {}}]', "@test.Positive has unsuitable data"),
         (b'[1, {"@test.Positive": {"m": 1}}]', "m: no such field"),
         (b'[1, {"@test.Mood": "BAD"}]', "the tag @test.Mood has unsuitable data"),
+        (b'[1, {"@understudy.outcome": {}}]', "@understudy.outcome has unsuitable"),
+        (b'[1, {"@understudy.outcome": {"failure": null}}]', "and not both"),
+        (
+            b'[1, {"@understudy.outcome": {"value": 1, "failure": null}}]',
+            "and not both",
+        ),
         (b"[1, " + b"[" * 200 + b"]" * 200 + b"]", "nested more than"),
     ],
 )
