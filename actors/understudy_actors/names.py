@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
-from understudy_actors.envelope import Address
-from understudy_actors.ref import Ref
 from understudy_protocols.errors import SetupError, UnknownNameError
+
+if TYPE_CHECKING:
+    # Loaded by those whose actors send messages.
+    from understudy_actors.envelope import Address
+    from understudy_actors.ref import Ref
 
 M = TypeVar("M")
 R = TypeVar("R")

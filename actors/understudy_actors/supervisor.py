@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 import attrs
 import trio
 
 from understudy_actors.guarded import guarded
 from understudy_actors.incarnation import Incarnation
-from understudy_actors.ref import Ref
 from understudy_actors.supervision_messages import (
     Add,
     Delete,
@@ -42,6 +41,10 @@ from understudy_protocols.supervision_records import (
     Refusal,
     TreeSnapshot,
 )
+
+if TYPE_CHECKING:
+    # Loaded by those whose actors send messages.
+    from understudy_actors.ref import Ref
 
 _OWN = ("id", "start", "on_gone", "workload")
 _SHARED = tuple(

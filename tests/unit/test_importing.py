@@ -34,6 +34,8 @@ NOT_NEEDED = (
     "understudy.testing",
     "understudy.workflows.declared_types",
     "understudy.workflows.fingerprint",
+    "understudy_actors.behaviour",
+    "understudy_actors.ref",
     "understudy_protocols.chat",
     "understudy_protocols.codec",
     "understudy_protocols.journal",

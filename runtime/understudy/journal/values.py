@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
-import understudy.models.bound  # noqa: F401 - gives a tag to what a call comes to
+# What a call comes to can stand in a record, and has its tag there.
+import understudy.models.bound  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from understudy.journal.sealing import Keys
 from understudy_protocols.codec import SealedError, concealing, from_plain, to_plain
 from understudy_protocols.codec_classes import CONCEAL
