@@ -46,6 +46,20 @@ class Tables:
                 self.commit([(run, number, number == rows - 1) for run in some])
         self._runs += runs
 
+    async def write_in_turn(self, runs: int, rows: int) -> None:
+        """Write the same one by one, and let other tasks go on after each.
+
+        Any program in an event loop has to, or nothing else in it ever goes on.
+        """
+        for run in range(self._runs, self._runs + runs):
+            for number in range(rows):
+                await self._write_one(run, number, rows)
+                await trio.lowlevel.checkpoint()
+        self._runs += runs
+
+    async def _write_one(self, run: int, number: int, rows: int) -> None:
+        self.commit([(run, number, number == rows - 1)])
+
     def commit(self, rows: list[RunRow]) -> None:
         """Write records in one transaction, and where their runs stand."""
         execute, many = self._connection.execute, self._connection.executemany
