@@ -9,12 +9,16 @@ import msgspec
 
 from understudy.journal.reader import SqliteReader
 from understudy.journal.references import put_in
-from understudy_protocols.errors import JournalCorruptError
+from understudy_protocols.errors import CodecError, JournalCorruptError
 from understudy_protocols.journal import StoredRun
 from understudy_protocols.records import Placed, decode_record
 
 
-def export_lines(reader: SqliteReader, runs: Iterable[StoredRun]) -> Iterator[bytes]:
+def export_lines(
+    reader: SqliteReader,
+    runs: Iterable[StoredRun],
+    damaged: Callable[[str], None] | None = None,
+) -> Iterator[bytes]:
     """Yield a line for each run: what the journal knows of it, and its records.
 
     A record is an object with its kind as ``record`` and its fields by their names;
@@ -22,6 +26,8 @@ def export_lines(reader: SqliteReader, runs: Iterable[StoredRun]) -> Iterator[by
 
     Args:
       runs: of this journal; as `SqliteReader.runs` gives them.
+      damaged: told of each that cannot be read, in words, and the others come all the
+        same.  Without it the first such run is raised.
 
     Raises:
       JournalCorruptError: something of a run is damaged, or missing.
@@ -37,10 +43,13 @@ def export_lines(reader: SqliteReader, runs: Iterable[StoredRun]) -> Iterator[by
             records = [
                 _named(reader, content, path_of) for content in reader.records(run.row)
             ]
-        except JournalCorruptError:
+        except (JournalCorruptError, CodecError) as error:
             if reader.find(run.run_id) is None:
                 continue  # It was deleted meanwhile.
-            raise
+            if damaged is None:
+                raise
+            damaged(f"run {run.run_id}: {error}")
+            continue
         line = {**msgspec.structs.asdict(run), "records": records}
         yield msgspec.json.encode(line) + b"\n"
 

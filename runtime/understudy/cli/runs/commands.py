@@ -315,14 +315,19 @@ def export(
     older_than: OlderOption = None,
     newer_than: NewerOption = None,
 ) -> None:
-    """Write runs with all their records as JSON lines."""
+    """Write runs with all their records as JSON lines.
+
+    Exit code: 0, 1 if one is damaged and therefore left out, 2 if the call is wrong.
+    """
+    troubles: list[str] = []
+    damaged = troubles.append
     path = journal_named(journal)
     with SqliteReader(path) as reader:
-        runs = _chosen(reader, status, workflow, older_than, newer_than)
+        runs = _chosen(reader, status, workflow, older_than, newer_than, damaged)
         with Path(path).open("rb") as source:
             out = open_output(output, overwrite=overwrite, source=source.fileno())
         count = 0
-        for line in export_lines(reader, runs):
+        for line in export_lines(reader, runs, damaged):
             _, error = write_lines(out.fd, [line])
             if isinstance(error, BrokenPipeError):
                 raise typer.Exit(EXIT_UNREAD)
@@ -330,7 +335,11 @@ def export(
                 raise SetupError(f"cannot write {out.name}: {error.strerror}")
             count += 1
     written = "1 run" if count == 1 else f"{count:,} runs"
-    say(f"{written} written to {out.name}")
+    for trouble in troubles:
+        say(f"understudy: {trouble}")
+    left_out = f"; {len(troubles):,} cannot be read" if troubles else ""
+    say(f"{written} written to {out.name}{left_out}")
+    raise typer.Exit(EXIT_FAILED if troubles else 0)
 
 
 @runs_commands.command("new-key")

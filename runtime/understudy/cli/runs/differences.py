@@ -101,7 +101,7 @@ def _inside(name: str, a: object, b: object) -> Iterator[str]:
         return
     pairs = _pairs(a, b)
     if pairs is None:
-        yield f"{name}: {_short(a)} | {_short(b)}"
+        yield f"{name}: {' | '.join(_apart(_text(a), _text(b)))}"
         return
     for place, (one, other) in enumerate(pairs):
         yield from _inside(f"{name}[{place}]", one, other)
@@ -119,8 +119,25 @@ def _part(fields: Mapping[str, object], key: str) -> str:
     return _short(fields[key]) if key in fields else "not there"
 
 
+def _apart(a: str, b: str) -> tuple[str, str]:
+    """Return what is shown of two texts, so that one sees where they differ."""
+    pairs = enumerate(zip(a, b, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(a), len(b)))
+    if max(len(a), len(b)) <= _ROOM or same < _ROOM // 2:
+        return _cut(a), _cut(b)
+    start = same - _ROOM // 4
+    return _cut("…" + a[start:]), _cut("…" + b[start:])
+
+
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return _cut(_text(value))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _ROOM else text[: _ROOM - 1] + "…"
 
 

@@ -72,7 +72,9 @@ def found_run(reader: SqliteReader, run_id: str) -> StoredRun:
     exactly = reader.find(run_id)
     if exactly is not None:
         return exactly
-    close = [run for run in reader.runs() if run.run_id.startswith(run_id)]
+    # One that is damaged is no reason not to find another.
+    runs = reader.runs(damaged=lambda _: None)
+    close = [run for run in runs if run.run_id.startswith(run_id)]
     if len(close) == 1:
         return close[0]
     if close:
