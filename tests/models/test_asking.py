@@ -16,6 +16,8 @@ from understudy.gates.limits import Limits
 from understudy.gates.lock import Lock
 from understudy.gates.retry_budget import RetryBudget
 from understudy.models.asking import Asking, Restarted
+from understudy.models.bound import BoundModels
+from understudy.models.registry import UnknownModelError
 from understudy.models.settling import need_of
 from understudy.testing import run_seeded
 from understudy_protocols.budget import Budget, BudgetExceededError
@@ -341,3 +343,13 @@ def test_a_model_whose_gate_shuts_in_the_last_moment_is_not_asked() -> None:
 
     run_seeded(main, seed=0)
     assert other.sent == []
+
+
+def test_a_step_can_ask_which_models_there_are() -> None:
+    models = BoundModels({"m": Told()}, probe())
+    assert "m" in models
+    assert "n" not in models
+    assert models.get("n") is None
+    assert list(models) == ["m"]
+    with pytest.raises(UnknownModelError, match="there is no model 'n'; there is 'm'"):
+        models["n"]

@@ -89,7 +89,7 @@ class Keeping:
 
 
 def keeping(
-    journal: Store | str | Path | None,
+    journal: Store | str | Path,
     durability: Durability,
     flow: Flow,
     account: RunBudget,
@@ -98,8 +98,8 @@ def keeping(
     plans: Mapping[str, Plan],
     accept_changes: bool,
     alone: Callable[[], bool],
-) -> Keeping | None:
-    """Return what a runtime with this journal has besides; None without one.
+) -> Keeping:
+    """Return what a runtime with this journal has besides.
 
     Args:
       plans: of the workflows, by name; the classes that they declare get tags.
@@ -111,8 +111,6 @@ def keeping(
         something sensitive that there is no key for.
       UnnamedFunctionError: a function has no name that stays the same.
     """
-    if journal is None:
-        return None
     if durability not in ("step", "async"):
         raise ConfigError(f"durability is {durability!r}; give 'step' or 'async'")
     classes = classes_in(chain.from_iterable(map(declared_types, plans.values())))

@@ -17,6 +17,7 @@ from understudy.models.asking import Asking
 from understudy.models.call_scope import CallScope
 from understudy.models.function_journal import FunctionJournal
 from understudy.models.gated import GatedModel
+from understudy.models.registry import UnknownModelError
 from understudy.models.structured import (
     Output,
     Reader,
@@ -33,7 +34,6 @@ from understudy_protocols.chat import (
     Prompt,
     as_messages,
 )
-from understudy_protocols.errors import ConfigError
 from understudy_protocols.failures import Failure, ModelError
 from understudy_protocols.own_tags import tag_later
 from understudy_protocols.retry import Retry, decide
@@ -265,7 +265,7 @@ class BoundModels(Mapping[str, BoundModel]):
         """Return one model by its name in the runtime.
 
         Raises:
-          ConfigError: there is none of that name; says which there are.
+          UnknownModelError: there is none of that name; says which there are.
         """
         model = self._model(name)
         others = model.fallbacks if isinstance(model, GatedModel) else ()
@@ -275,11 +275,7 @@ class BoundModels(Mapping[str, BoundModel]):
         try:
             return self._models[name]
         except KeyError:
-            there = ", ".join(map(repr, self._models)) or "none at all"
-            raise ConfigError(
-                f"there is no model {name!r} in this runtime, but {there}; "
-                "give it to Runtime(models=...)"
-            ) from None
+            raise UnknownModelError(name, tuple(self._models)) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
