@@ -300,8 +300,9 @@ class StepActor(Generic[M]):
                 if slot.fired is not None or worker.spent:
                     return True
                 handled += 1
-                if handled == FAIRNESS_QUANTUM:
+                if handled == FAIRNESS_QUANTUM or worker.tired:
                     handled = 0
+                    worker.tired = False
                     await trio.lowlevel.checkpoint()
         self._after_cut(worker, work, None)
         return True

@@ -75,6 +75,8 @@ class Worker(Generic[M]):
         such as a context variable: the worker ends after this message.
       task: its trio task, once it has run.
       tearing_down: whether it is on its way out, with a bound of its own.
+      tired: set by a handler that held everybody up: other tasks run before the
+        worker's next message.
       wave: which wave of setups it belongs to, until it is set up.
     """
 
@@ -87,6 +89,7 @@ class Worker(Generic[M]):
         "spent",
         "task",
         "tearing_down",
+        "tired",
         "wave",
         "work",
     )
@@ -101,6 +104,7 @@ class Worker(Generic[M]):
         self.spent: bool = False
         self.task: trio.lowlevel.Task | None = None
         self.tearing_down: bool = False
+        self.tired: bool = False
         self.wave: int | None = None
 
     def will_look(self) -> None:

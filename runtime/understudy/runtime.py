@@ -453,8 +453,6 @@ class Runtime(Runs, Generic[D]):
             await self._system.__aexit__(kind, error, trace)
         finally:
             self._bury()
-            if self._keeping is not None:
-                self._keeping.close()
         if error is not None and error is not exc:
             raise error
         return False
@@ -578,6 +576,9 @@ class Runtime(Runs, Generic[D]):
             # Whoever finds it need not think that a process has died over it.
             status = RunStatus.QUEUED
             journal.status(status)
+        self._suspend(run, status)
+
+    def _suspend(self, run: Run, status: RunStatus) -> None:
         why = RunSuspendedError(
             f"run {run.id!r} is not over, and the runtime has stopped; "
             "its journal has it, and the next runtime goes on with it"
@@ -600,15 +601,22 @@ class Runtime(Runs, Generic[D]):
                 await self._calm.wait()
 
     def _bury(self) -> None:
-        """End what the actors did not live to end."""
+        """End what the actors did not live to end, and let go of the journal."""
         for run in self._door.unfinished():
             if run.journal is None:
                 self._flow.finish(run, RunStatus.FAILED, failure=_down(None))
             else:
                 self._leave(run)
-            if not run.on_end.is_set():
+        written = False
+        try:
+            written = self._keeping is None or self._keeping.close()
+        finally:
+            for run in self._door.unfinished():
+                if run.status.terminal and not (written or run.over):
+                    # Nobody is to see an end that the next runtime knows nothing of.
+                    self._suspend(run, RunStatus.QUEUED)
                 self._settled(run)
-        self._audience.disperse()
+            self._audience.disperse()
 
 
 def _down(cause: BaseException | None) -> Failure:

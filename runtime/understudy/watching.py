@@ -109,7 +109,7 @@ class EventStream:
     def only(self, run: Run) -> None:
         """Take no more events but those of one run."""
         self._run_id = run.id
-        if run.status.terminal:
+        if run.over:
             self.end()  # the event of its end is past
 
     def take(self, event: RunEvent) -> None:
@@ -170,9 +170,15 @@ class RunStream(Generic[Out_co]):
         return self._begun().id
 
     async def result(self) -> RunResult[Out_co]:
-        """Wait for the run's end and return what came of it."""
+        """Wait for the run's end and return what came of it.
+
+        Raises:
+          RunSuspendedError, RunHeldError: see `RunHandle.result`.
+        """
         run = self._begun()
         await run.on_end.wait()
+        if run.suspended is not None:
+            raise run.suspended
         return RunResult(run)
 
     async def __aenter__(self) -> Self:

@@ -154,6 +154,8 @@ def test_who_is_alone_writes_at_once_and_wakes_nobody() -> None:
             assert recorder.write_now()
             assert written == [-1, 2]
             assert not recorder.batch
+            assert recorder.write_now(), "all is written"
+            assert written == [-1, 2]
             add(3)
             recorder.follow(lambda: None)
             assert not recorder.write_now(), "something is due before"

@@ -147,7 +147,10 @@ class DurableRuns:
         )
 
     def accept(self, run: Run, accepted: Accepted) -> None:
-        """Write down that *run* was accepted; it stands at the door already."""
+        """Write down that *run* was accepted; it stands at the door already.
+
+        It begins when it was told to `RunJournal.wait_until_safe`, and that is so.
+        """
         journal = run.journal
         assert journal is not None, "it was opened"
         known = StoredRun(
@@ -223,12 +226,13 @@ class DurableRuns:
                 raise RunHeldError(stored.run_id, held.reason, held.detail)
             release = True
         run = self._recovery.cell(stored, accepted, rest, hosted)
-        if stored.status.terminal:
-            self._recovery.follow(run, hosted, rest, None)
-            run.settle()
-            return run
         journal = run.journal
         assert journal is not None, "its cell was made with one"
+        if stored.status.terminal:
+            self._recovery.follow(run, hosted, rest, None)
+            journal.over = True
+            run.settle()
+            return run
         died = stored.status is RunStatus.RUNNING and not release
         if died and stored.recoveries + 1 >= MAX_RECOVERIES:
             journal.recovered(stored.recoveries + 1)

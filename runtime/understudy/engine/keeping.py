@@ -56,8 +56,12 @@ class Keeping:
         """See `DurableRuns.open`."""
         self.runs.open(MARK if self._sensitive else None)
 
-    def close(self) -> None:
-        """Let go of the journal; what was handed over is written, if it can be."""
+    def close(self) -> bool:
+        """Let go of the journal; what was handed over is written, if it can be.
+
+        Returns:
+          Whether all of it was.
+        """
         if self._thread is not None:
             self._thread.close()
         try:
@@ -65,8 +69,10 @@ class Keeping:
                 self.runs.store.write(batch)
         except JournalError as error:
             _LOG.error("%s; the runs go on from what was written before", error)
+            return False
         finally:
             self.runs.close()
+        return True
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors that a journal needs."""

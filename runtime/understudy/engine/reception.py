@@ -114,6 +114,9 @@ class Reception:
             flow.arm(run)
         if left is not None:
             flow.arm_expiry(run, now + left)
+        if run.journal is not None:
+            # Not before: when it is safe at once, it begins at once.
+            run.journal.wait_until_safe()
         return run
 
     def resume(

@@ -55,6 +55,7 @@ class RunJournal:
 
     Attributes:
       safe: set when it is safe that the run was accepted.
+      over: whether it is safe that the run has ended.
       begin: sets the run going then, if it was its turn before.
       patient: what follows a record waits, even in a quick runtime.
     """
@@ -65,6 +66,7 @@ class RunJournal:
         "_number",
         "begin",
         "created",
+        "over",
         "patient",
         "row",
         "safe",
@@ -87,6 +89,7 @@ class RunJournal:
         self.row: int = row
         self.shape: int = shape
         self.safe: trio.Event = trio.Event()
+        self.over: bool = False
         self.begin: Callable[[], None] | None = None
         self.patient: bool = False
         if number:
@@ -103,13 +106,15 @@ class RunJournal:
         *,
         alone: bool,
         last: bool,
-    ) -> None:
+    ) -> bool:
         """A step gave its value.
 
         Args:
           alone: nothing else of the run is under way.
           last: *follow* ends the run, which waits for both records at once.
 
+        Returns:
+          Whether it was written here and now, and everybody has waited for the disk.
         Raises:
           CodecError: the value cannot be written down; nothing was recorded.
         """
@@ -126,10 +131,12 @@ class RunJournal:
             None if usage is None else to_plain(usage),
         )
         self._add(record)
-        if last or (alone and self._book.recorder.write_now()):
+        written = alone and not last and self._book.recorder.write_now()
+        if last or written:
             follow()
         else:
             self._follow(strand, follow)
+        return written
 
     def failed(
         self,
@@ -278,13 +285,9 @@ class RunJournal:
     # --- what happens to the run -------------------------------------------------
 
     def accepted(self, stored_run: StoredRun, record: Accepted) -> None:
-        """The run is accepted; it begins when that is safe."""
+        """The run is accepted, and is to `wait_until_safe`."""
         self._book.recorder.batch.runs.append(stored_run)
         self._add(record)
-        if self._book.recorder.write_now():
-            self._safe()
-        else:
-            self._book.recorder.follow(self._safe)
 
     def _safe(self) -> None:
         self.safe.set()
@@ -323,7 +326,11 @@ class RunJournal:
         """
         if self.safe.is_set():
             self.safe = trio.Event()
-        self._book.recorder.follow(self._safe)
+        # One in line is in no hurry, and others may come into line with it.
+        if self.begin is not None and self._book.recorder.write_now():
+            self._safe()
+        else:
+            self._book.recorder.follow(self._safe)
 
     def when_safe(self, begin: Callable[[], None]) -> None:
         """Set the run going, as soon as it is safe that it may."""
@@ -340,13 +347,18 @@ class RunJournal:
         follow: Callable[[], None],
     ) -> None:
         """The run is over; *follow* is called when that is safe, in any case."""
+
+        def over() -> None:
+            self.over = True
+            follow()
+
         plain = None if failure is None else to_plain(failure)
         self._add(Ended(status.value, self.at(at), plain))
         self._book.recorder.batch.statuses[self.row] = (status, self._book.moment())
         if self._book.recorder.write_now():
-            follow()
+            over()
         else:
-            self._book.recorder.follow(follow)
+            self._book.recorder.follow(over)
 
     def until(self, due: int) -> float:
         """Return how long it is until a moment on the calendar; seconds."""

@@ -137,11 +137,11 @@ class StepWork:
                 None,
                 usage,
             )
+            worker.will_look()
             if cell.journal is None:
-                worker.will_look()
                 op.landed(strand, message.state, entry, value)
-            else:
-                self._record(message, entry, value, cell.journal)
+            elif self._record(message, entry, value, cell.journal) and len(op.mailbox):
+                worker.tired = True  # the next message here is the next write
             return
 
     def _record(
@@ -150,11 +150,15 @@ class StepWork:
         entry: StepEntry,
         value: object,
         journal: RunJournal,
-    ) -> None:
-        """Let the run go on when what the step gave is on record."""
+    ) -> bool:
+        """Let the run go on when what the step gave is on record.
+
+        Returns:
+          Whether everybody has waited until it was.
+        """
         op, strand = self.op, message.strand
         try:
-            journal.finished(
+            return journal.finished(
                 strand,
                 entry,
                 value,
@@ -166,6 +170,7 @@ class StepWork:
         except CodecError as error:
             failure = Failure.from_error(error, where=op.path)
             self._missed(strand, msgspec.structs.replace(entry, failure=failure))
+            return False
 
     def _missed(self, strand: Strand, entry: StepEntry) -> None:
         """Let the strand fail when that is on record."""

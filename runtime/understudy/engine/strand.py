@@ -313,6 +313,11 @@ class Run(Strand):
         """The run itself: not kept, so that a run over is freed at once."""
         return self
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, and that is safe if it is written down."""
+        return self.status.terminal and (self.journal is None or self.journal.over)
+
     def remember(self, path: str, position: str, outcome: FunctionOutcome) -> None:
         """Keep what came of a function that must not run twice.
 

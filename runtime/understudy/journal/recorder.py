@@ -69,13 +69,17 @@ class Recorder:
         self._follow.append(call)
         self.wake()
 
+    @trio.lowlevel.enable_ki_protection
     def write_now(self) -> bool:
         """Write what was handed over in the same breath; whether that could be done.
 
-        It saves whoever is alone two turns of the loop.
+        It saves whoever is alone two turns of the loop.  A Ctrl-C waits until it is
+        known what was written: else that would be written once more.
         """
         if self._write_now is None or self._parked is None:
             return False
+        if not self.batch:
+            return True  # nothing is due either
         try:
             written = self._write_now(self.batch)
         except Exception:  # noqa: BLE001 - the actor meets it again, and deals with it
