@@ -30,11 +30,10 @@ class Runs:
 
     def list(self, status: RunStatus | None = None) -> tuple[RunHandle[object], ...]:
         """Return the runs that are not over, or those of one status."""
-        return tuple(
-            RunHandle(run, self._cancel)
-            for run in self._door.unfinished()
-            if status is None or run.status is status
+        handles: tuple[RunHandle[object], ...] = tuple(
+            RunHandle(run, self._cancel) for run in self._door.unfinished()
         )
+        return tuple(one for one in handles if status is None or one.status is status)
 
     def cancel(self, run_id: str) -> None:
         """Cancel a run that is not over.

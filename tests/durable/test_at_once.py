@@ -103,6 +103,32 @@ def test_runs_that_come_into_line_together_are_written_together() -> None:
     live(workflow, store, body, max_runs=1)
 
 
+class Together(MemoryStore):
+    """A store that notes which requests were dealt with as a run ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[list[int]] = []
+
+    def write(self, batch: Batch) -> None:
+        super().write(batch)
+        if any(status.terminal for status, _ in batch.statuses.values()):
+            self.ends.append([*batch.done])
+
+
+def test_what_was_asked_is_written_with_what_it_led_to() -> None:
+    store = Together()
+    workflow = noting("a", [], takes=10)
+
+    async def body(runtime: Runtime[object]) -> None:
+        handle = await runtime.submit(workflow, "input", run_id=RUN)
+        number = store.ask(RUN, "cancel")
+        assert (await handle.result()).status is RunStatus.CANCELLED
+        assert store.ends == [[number]]
+
+    live(workflow, store, body)
+
+
 # --- nothing is seen before it is due -------------------------------------------------
 
 
@@ -141,6 +167,8 @@ def test_who_comes_while_the_end_is_being_written_hears_of_it() -> None:
         handle = await runtime.submit(workflow, "input", run_id=RUN)
         await trio.sleep(2)
         assert handle.status is RunStatus.RUNNING
+        assert [one.run_id for one in runtime.list(RunStatus.RUNNING)] == [RUN]
+        assert not runtime.list(RunStatus.COMPLETED)
         async with runtime.stream(workflow, "input", run_id=RUN) as stream:
             heard.extend([(event.kind, trio.current_time()) async for event in stream])
             assert (await stream.result()).ok

@@ -134,13 +134,13 @@ class Requests:
                 self._deal_with(request)
 
     def _deal_with(self, request: Request) -> None:
+        self._wake()  # before: what it leads to is not to be written at once, alone
         try:
             outcome = self._done(request)
         except NotYetError:
             return  # it is asked again
         self._dealt_with.add(request.id)
         self._batch().done[request.id] = outcome
-        self._wake()
 
     def _done(self, request: Request) -> str:
         """Return what came of a request, in words; empty if it was simply done."""
