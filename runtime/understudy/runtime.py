@@ -28,6 +28,7 @@ from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.reception import Reception, Terms
 from understudy.engine.strand import Run
+from understudy.engine.terms import checked_terms
 from understudy.handle import RunHandle
 from understudy.many import ManyRuns
 from understudy.result import RunResult
@@ -151,6 +152,10 @@ class Runtime(Runs, Generic[D]):
     ) -> None:
         if not workflows:
             raise ConfigError("a Runtime needs one workflow or more to host")
+        if not drain_timeout >= 0:
+            raise ConfigError(
+                f"drain_timeout is {drain_timeout!r}; give seconds, 0 or more"
+            )
         self._random = random.Random(seed)
         self.seed: int = self._random.getrandbits(64) if seed is None else seed
         self.models: Mapping[str, Model] = {}
@@ -203,6 +208,8 @@ class Runtime(Runs, Generic[D]):
                 accept_changes,
                 self._door.alone,
             )
+        if resume not in ("auto", "manual"):
+            raise ConfigError(f"resume is {resume!r}; give 'auto' or 'manual'")
         self._resumes = resume == "auto"
         self._reception = Reception(
             self._flow,
@@ -521,7 +528,7 @@ class Runtime(Runs, Generic[D]):
                 f"workflow {workflow.name!r} is not hosted by this runtime ({names}); "
                 "give it to Runtime(...)"
             )
-        return self._reception.accept(hosted, given, terms, on_done)
+        return self._reception.accept(hosted, given, checked_terms(terms), on_done)
 
     def _beside(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
         """Do *work* in a task of its own, until the runtime takes no more runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from understudy.journal import place
-from understudy.journal.place import LINUX, MACOS, file_system_of, is_network
+from understudy.journal.place import (
+    LINUX,
+    MACOS,
+    file_system_of,
+    is_mounted,
+    is_network,
+)
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
 from understudy_protocols.errors import JournalError
@@ -26,6 +33,7 @@ MOUNTINFO = r"""
 45 22 0:55 / /mnt/over rw - fuse.s3fs bucket rw
 46 22 0:56 / /mnt/ntfs rw - fuseblk /dev/vdd rw
 47 22 0:57 /sub /mnt/b rw - btrfs /dev/vde rw,subvol=/sub
+48 22 254:1 /home/me/runs.db /data/my\040runs.db rw - ext4 /dev/vda rw
 """
 
 PRINTED = """
@@ -151,3 +159,49 @@ def test_a_place_that_cannot_be_reached_is_refused_with_the_reason(
             "it"
         )
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_with_two_names_is_refused_by_all_as_its_log_would_be_torn_in_two(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "runs.db", tmp_path / "linked.db"
+    store = SqliteStore(first)
+    store.open()
+    store.close()
+    os.link(first, second)
+    for name in (first, second):
+        with pytest.raises(JournalError, match="another name as well") as caught:
+            SqliteStore(name).open()
+        assert name.name in str(caught.value)
+        with pytest.raises(JournalError, match="another name as well"):
+            SqliteReader(name)
+    second.unlink()
+    store = SqliteStore(first)
+    store.open()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "mounted"),
+    [
+        ("/data/my runs.db", True),
+        ("/data/other.db", False),
+        ("/mnt/b/runs.db", False),
+    ],
+)
+def test_a_file_that_is_mounted_without_its_folder_is_told_from_others(
+    file: str, mounted: bool
+) -> None:
+    assert is_mounted(Path(file), MOUNTINFO, LINUX) is mounted
+
+
+def test_a_file_that_is_mounted_without_its_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "runs.db"
+    file.touch()
+    line = f"48 22 254:1 /runs.db {file} rw - ext4 /dev/vda rw\n"
+    monkeypatch.setattr(place, "_mounts", lambda: (line, LINUX))
+    with pytest.raises(JournalError, match="mounted by itself") as caught:
+        SqliteStore(file).open()
+    assert str(file) in str(caught.value)

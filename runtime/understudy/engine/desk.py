@@ -10,6 +10,7 @@ from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.reception import Reception
 from understudy.engine.strand import Answerable, Run
+from understudy.engine.terms import checked_text
 from understudy.workflows.inputs import admit
 from understudy_protocols.errors import SetupError, UnderstudyError
 from understudy_protocols.failures import Cause, Failure
@@ -123,6 +124,8 @@ class Desk:
         new_id: str | None,
     ) -> str:
         """See `Runtime.fork`."""
+        if new_id is not None:
+            new_id = checked_text("new_id", new_id)
         return self._fork(self._stored(run_id), from_step, changes, new_id)
 
     # --- inside --------------------------------------------------------------

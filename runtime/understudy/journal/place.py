@@ -92,7 +92,18 @@ def journal_place(path: Path) -> Path:
         raise JournalError(f"there is no folder {place.parent}; make it first")
     if place.exists() and not place.is_file():
         raise JournalError("it is no ordinary file; name another one")
-    kind = file_system_of(place.parent, *_mounts())
+    if place.exists() and place.stat().st_nlink > 1:
+        raise JournalError(
+            "it has another name as well (a hard link), and its log and its lock would "
+            "not be those of that one; copy it instead, and remove one of the two"
+        )
+    mounts, form = _mounts()
+    if is_mounted(place, mounts, form):
+        raise JournalError(
+            "it is mounted by itself, and its log and its lock would be elsewhere; "
+            "mount the folder that it is in"
+        )
+    kind = file_system_of(place.parent, mounts, form)
     if is_network(kind):
         raise JournalError(
             f"it is on a network file system ({kind}), where locks cannot be relied "
@@ -116,10 +127,15 @@ def file_system_of(folder: Path, mounts: str, form: re.Pattern[str]) -> str:
     """
     best, kind = -1, ""
     for line in form.finditer(mounts):
-        point = Path(re.sub(r"\\([0-7]{3})", _octal, line["point"]))
+        point = _point(line)
         if len(point.parts) >= best and folder.is_relative_to(point):
             best, kind = len(point.parts), line["kind"]
     return kind
+
+
+def is_mounted(place: Path, mounts: str, form: re.Pattern[str]) -> bool:
+    """Whether something is mounted at *place* itself; see `file_system_of`."""
+    return any(_point(line) == place for line in form.finditer(mounts))
 
 
 LINUX: Final = re.compile(
@@ -139,6 +155,10 @@ def _mounts() -> tuple[str, re.Pattern[str]]:
         return Path("/proc/self/mountinfo").read_text(errors="replace"), LINUX
     except (OSError, subprocess.SubprocessError):
         return "", LINUX
+
+
+def _point(line: re.Match[str]) -> Path:
+    return Path(re.sub(r"\\([0-7]{3})", _octal, line["point"]))
 
 
 def _octal(match: re.Match[str]) -> str:
