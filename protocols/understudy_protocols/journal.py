@@ -8,7 +8,7 @@ numbers, which the one who executes them gives out in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -147,8 +147,16 @@ class Store(Protocol):
         """Return the shape of that id."""
         ...
 
-    def unfinished(self) -> Iterator[StoredRun]:
-        """Yield the runs that have no terminal status, by row."""
+    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+        """Return the next few runs that have no terminal status, each with its records.
+
+        No more than an event loop can do without for some milliseconds.  None stands
+        in place of records that are too many, or damaged: `records` reads them, or
+        says what is wrong.
+
+        Args:
+          after: by row, from behind this one on; there are no more if none comes.
+        """
         ...
 
     def find(self, run_id: str) -> StoredRun | None:

@@ -8,10 +8,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +46,7 @@ from understudy_actors.system import ActorSystem
 from understudy_actors.watchdog import Watchdog
 from understudy_protocols.budget import Budget
 from understudy_protocols.errors import (
-    CodecError,
     ConfigError,
-    JournalError,
-    RunHeldError,
     RunSuspendedError,
     SetupError,
 )
@@ -80,8 +82,6 @@ MAX_WAITING = 10_000
 
 MAX_PAUSED = 100_000
 """Paused runs that take no place, unless the runtime says otherwise."""
-
-_LOG = logging.getLogger("understudy.runtime")
 
 
 class Runtime(Runs, Generic[D]):
@@ -408,33 +408,21 @@ class Runtime(Runs, Generic[D]):
             if self._keeping is not None:
                 self._keeping.close()
             raise
+        try:
+            if self._keeping is not None and self._resumes:
+                self._door.hold()
+                await self._keeping.bring_all_back(
+                    self._door.live, self._reception, self._by_name()
+                )
+        except BaseException as error:
+            # Nobody else would stop what runs already.
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         self._door.shut = None
-        if self._resumes:
-            try:
-                self._resume_all()
-            except BaseException as error:
-                # Nobody else would stop what runs already.
-                await self.__aexit__(type(error), error, error.__traceback__)
-                raise
+        if self._keeping is not None:
+            self._keeping.all_there()
+            self._door.open(self._keeping.runs.recorder.follow)
         return self
-
-    def _resume_all(self) -> None:
-        """Let all runs go on that an earlier process left."""
-        if self._keeping is None:
-            return
-        self._keeping.end_first()
-        hosted = self._by_name()
-        for stored in self._keeping.runs.unfinished():
-            one = hosted.get(stored.workflow)
-            if one is None or stored.run_id in self._door.live:
-                continue
-            try:
-                self._reception.resume(stored, one)
-            except RunHeldError:
-                continue  # until somebody decides
-            except (JournalError, CodecError) as error:
-                # That one run cannot be read keeps no other from going on.
-                _LOG.error("run %r stays where it is: %s", stored.run_id, error)
 
     async def __aexit__(
         self,

@@ -68,7 +68,7 @@ def test_a_journal_of_an_older_version_is_read_once_its_owner_has_opened_it(
     store = SqliteStore(path)
     store.open()
     try:
-        waiting = [run.run_id for run in store.unfinished()]
+        waiting = [run.run_id for run, _ in store.left_over(0)]
     finally:
         store.close()
     assert waiting == ["paused", "left"]

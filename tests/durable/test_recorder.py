@@ -125,6 +125,52 @@ def test_a_record_that_leads_to_the_next_one_at_once_keeps_nobody_from_going_on(
     run_seeded(main, seed=seed)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_however_much_follows_one_write_others_have_their_turns(seed: int) -> None:
+    followed: list[int] = []
+    seen: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        """Write in place: that is no checkpoint."""
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        async with recording(recorder):
+            for number in range(500):
+                recorder.follow(partial(followed.append, number))
+            while len(followed) < 500:
+                seen.append(len(followed))
+                await trio.lowlevel.checkpoint()
+
+    run_seeded(main, seed=seed)
+    assert followed == list(range(500))
+    # Who is first in a round of the loop is left open.
+    assert max(after - before for before, after in pairwise([*seen, 500])) <= 100
+
+
+def test_what_a_cut_life_has_not_called_yet_the_next_one_calls() -> None:
+    followed: list[int] = []
+
+    async def write(batch: Batch) -> None:
+        """Write in place: that is no checkpoint."""
+
+    async def main() -> None:
+        recorder = Recorder(write, "step")
+        for number in range(120):
+            recorder.follow(partial(followed.append, number))
+        with trio.CancelScope() as scope:
+            recorder._follow.insert(60, scope.cancel)
+            await lives(recorder)
+        assert scope.cancelled_caught
+        assert 60 < len(followed) < 120
+        recorder.follow(partial(followed.append, 120))
+        with trio.move_on_after(1):
+            await lives(recorder)
+
+    run_seeded(main, seed=0)
+    assert followed == list(range(121))
+
+
 def test_who_is_alone_writes_at_once_and_wakes_nobody() -> None:
     written: list[int] = []
     alone = False

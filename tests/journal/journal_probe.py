@@ -15,7 +15,7 @@ import msgspec
 from understudy.journal.reader import SqliteReader
 from understudy.journal.sqlite import SqliteStore
 from understudy.journal.values import digest_of
-from understudy_protocols.journal import Batch, Request, StoredRun
+from understudy_protocols.journal import Batch, Request, Store, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
     Accepted,
@@ -90,6 +90,14 @@ def some_runs(store: SqliteStore, runs: int = 6, steps: int = 4) -> None:
         store.write(batch)
 
 
+def all_left_over(store: Store) -> list[tuple[StoredRun, list[bytes] | None]]:
+    """Return all runs that are not over, with their records."""
+    found: list[tuple[StoredRun, list[bytes] | None]] = []
+    while page := store.left_over(found[-1][0].row if found else 0):
+        found += page
+    return found
+
+
 class View(NamedTuple):
     """All that a store says, but for what has no checksum: nothing hangs on it."""
 
@@ -102,8 +110,11 @@ class View(NamedTuple):
 
 def view_of(store: SqliteStore, rows: Iterable[int], digests: Iterable[bytes]) -> View:
     runs = [store.find(f"run-{row}") for row in rows]
+    left = all_left_over(store)
+    for run, found in left:
+        assert found is None or found == store.records(run.row)
     return View(
-        [_lasting(run) for run in store.unfinished()],
+        [_lasting(run) for run, _ in left],
         [None if run is None else _lasting(run) for run in runs],
         [store.records(run.row) for run in runs if run is not None],
         [store.blob(digest) for digest in digests],

@@ -256,7 +256,7 @@ def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
             lambda: store.write(Batch()),
             lambda: store.next_row,
             lambda: store.find("x"),
-            lambda: list(store.unfinished()),
+            lambda: list(store.left_over(0)),
         ):
             with pytest.raises(JournalError, match="is not open; open it first"):
                 call()

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from journal_probe import NOW, accepts, adds, keeps, opened, some_runs
+from journal_probe import (
+    NOW,
+    accepts,
+    adds,
+    all_left_over,
+    by_hand,
+    keeps,
+    opened,
+    some_runs,
+)
 
 from understudy.journal.reader import SqliteReader
-from understudy.journal.reading import RUN
+from understudy.journal.reading import LEFT_RECORDS, RUN
 from understudy.journal.schema import UNFINISHED
 from understudy.journal.sqlite import SqliteStore
 from understudy.journal.values import digest_of
@@ -18,7 +27,7 @@ from understudy.journal.verifying import verify
 from understudy_protocols.errors import JournalCorruptError, JournalError
 from understudy_protocols.journal import Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus
-from understudy_protocols.records import Finished, encode_record
+from understudy_protocols.records import Finished, Passed, encode_record
 
 
 def test_all_connections_sync_every_commit_and_share_a_log(tmp_path: Path) -> None:
@@ -39,7 +48,7 @@ def test_every_status_that_is_not_terminal_is_unfinished(
         batch = Batch()
         batch.runs.append(StoredRun(1, "a", "w", 0, status, NOW, NOW))
         store.write(batch)
-        assert [run.status for run in store.unfinished()] == [status] * (
+        assert [run.status for run, _ in store.left_over(0)] == [status] * (
             not status.terminal
         )
         plan = (
@@ -90,7 +99,7 @@ def test_a_journal_may_have_any_name(tmp_path: Path) -> None:
 def test_a_large_value_and_many_runs_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("understudy.journal.reading._PAGE", 7)
+    monkeypatch.setattr("understudy.journal.reading.LEFT_RUNS", 7)
     with opened(tmp_path / "runs.db") as store:
         batch = Batch()
         for row in range(1, 31):
@@ -98,8 +107,47 @@ def test_a_large_value_and_many_runs_come_back(
         kept = keeps(batch, "z" * 3_000_000)
         adds(batch, 30, 1, Finished(0, "", 1, 1, kept))
         store.write(batch)
-        assert [run.row for run in store.unfinished()] == list(range(1, 31))
+        assert [run.row for run, _ in all_left_over(store)] == list(range(1, 31))
         assert store.blob(kept["$blob"]) == msgspec.msgpack.encode("z" * 3_000_000)
+
+
+def test_runs_with_many_records_come_few_at_once(tmp_path: Path) -> None:
+    lengths = [100, 150, 40, 700, 1, LEFT_RECORDS - 1, LEFT_RECORDS, 3]
+    with opened(tmp_path / "runs.db") as store:
+        batch = Batch()
+        for row, length in enumerate(lengths, 1):
+            accepts(batch, row)
+            for number in range(1, length):
+                adds(batch, row, number, Passed(0, "", number))
+        store.write(batch)
+        found: list[int | None] = []
+        while page := store.left_over(len(found)):
+            known = [None if one is None else len(one) for _, one in page]
+            assert sum(one or 0 for one in known) <= LEFT_RECORDS
+            found += known
+    # What may be more than can be read at once is left to be read alone.
+    assert found == [100, 150, 40, None, 1, LEFT_RECORDS - 1, None, 3]
+
+
+def test_a_damaged_record_is_missed_by_its_own_run_alone(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        batch = Batch()
+        for row in (1, 2, 3):
+            accepts(batch, row)
+            for number in (1, 2):
+                adds(batch, row, number, Passed(0, "", number))
+        store.write(batch)
+    by_hand(path, "DELETE FROM records WHERE run = 1 AND number = 1")
+    by_hand(path, "UPDATE records SET content = x'00' WHERE run = 2 AND number = 0")
+    with opened(path) as store:
+        left = {run.row: found for run, found in all_left_over(store)}
+        assert list(left) == [1, 2, 3]
+        assert left[1] is left[2] is None
+        assert left[3] == store.records(3)
+        for row in (1, 2):
+            with pytest.raises(JournalCorruptError, match=r"damaged|missing"):
+                store.records(row)
 
 
 def test_all_threads_read_while_one_writes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from journal_probe import all_left_over
 
 from understudy.journal.memory import MemoryStore
 from understudy.journal.reader import SqliteReader
@@ -20,6 +21,12 @@ from understudy_protocols.outcomes import RunStatus
 
 _OPEN = [status for status in RunStatus if not status.terminal]
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+@pytest.fixture(autouse=True)
+def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.journal.reading.LEFT_RUNS", 3)
+    monkeypatch.setattr("understudy.journal.reading.LEFT_RECORDS", 4)
 
 
 class _Stores(RuleBasedStateMachine):
@@ -156,7 +163,12 @@ class _Stores(RuleBasedStateMachine):
     @invariant()
     def they_say_the_same(self) -> None:
         unfinished = list(self.memory.unfinished())
-        assert list(self.file.unfinished()) == unfinished
+        left = [(run, self.memory.records(run.row)) for run in unfinished]
+        assert all_left_over(self.memory) == left
+        assert [
+            (run, self.file.records(run.row) if found is None else found)
+            for run, found in all_left_over(self.file)
+        ] == left
         assert list(self.reader.runs(statuses=_OPEN)) == unfinished
         assert self.file.next_row == self.memory.next_row
         for row in self.rows:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from understudy.budgets import RunBudget
 from understudy.engine.admission import Door
@@ -22,6 +29,11 @@ NEXT = st.lists(st.sampled_from(["works", "pauses", "ends", "is replaced"]), max
 """What becomes of a run each time that it is let in, in the same breath."""
 
 
+@pytest.fixture(autouse=True)
+def _one_place_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.engine.admission.PLACES_AT_ONCE", 1)
+
+
 class DoorMachine(RuleBasedStateMachine):
     """One door, and where each run is that came to it."""
 
@@ -29,23 +41,31 @@ class DoorMachine(RuleBasedStateMachine):
         max_runs=st.integers(1, 3),
         max_waiting=st.integers(0, 3),
         max_paused=st.integers(0, 3),
+        held=st.booleans(),
     )
-    def open(self, max_runs: int, max_waiting: int, max_paused: int) -> None:
+    def make(
+        self, max_runs: int, max_waiting: int, max_paused: int, held: bool
+    ) -> None:
+        self.places = 0 if held else max_runs
+        self.more: list[Callable[[], None]] = []
         self.door = Door(max_runs, max_waiting, max_paused, self.goes_on)
         self.door.shut = None
+        if held:
+            self.door.hold()
         self.at_work: list[Run] = []
         self.paused: list[Run] = []
         self.line: list[Run] = []
         self.back: list[Run] = []
         self.fates: dict[str, list[str]] = {}
         self.count = 0
+        self.alone: Run | None = None
 
     # --- what happens ---------------------------------------------------------
 
     @rule(priority=st.integers(0, 1), tenant=st.sampled_from(["", "a"]), fates=NEXT)
     def comes(self, priority: int, tenant: str, fates: list[str]) -> None:
         full = len(self.line) >= self.door.max_waiting
-        if full and self.inside() >= self.door.max_runs:
+        if full and self.inside() >= self.places:
             with pytest.raises(AdmissionError):
                 self.door.enter(self.cell(priority, tenant, fates))
         else:
@@ -58,6 +78,35 @@ class DoorMachine(RuleBasedStateMachine):
         run = self.cell(priority, "", fates)
         self.line.append(run)
         self.door.enter_again(run)
+
+    @rule(fates=NEXT)
+    def comes_and_pauses_at_once(self, fates: list[str]) -> None:
+        run = self.cell(0, "", [*fates, "pauses"])
+        self.line.append(run)
+        self.alone = run
+        aside = len(self.paused) - len(self.door._staying) + len(self.back)
+        self.door.enter_again(run, steps_aside=True)
+        self.alone = None
+        if aside < self.door.max_paused and self.places == 0:
+            assert run in self.paused, "it has to wait for nobody"
+
+    @precondition(lambda self: self.places == 0)
+    @rule()
+    def opens(self) -> None:
+        self.gets_places(lambda: self.door.open(self.more.append))
+
+    @precondition(lambda self: self.more)
+    @rule()
+    def opens_further(self) -> None:
+        self.gets_places(self.more.pop())
+
+    def gets_places(self, opens: Callable[[], None]) -> None:
+        waits = self.line or self.back
+        self.places = min(self.places + 1, self.door.max_runs)
+        if not waits:
+            self.places = self.door.max_runs
+        opens()
+        assert bool(self.more) is (self.places < self.door.max_runs)
 
     @rule(which=st.integers(0))
     def one_pauses(self, which: int) -> None:
@@ -83,6 +132,10 @@ class DoorMachine(RuleBasedStateMachine):
     # --- what the door leads to -------------------------------------------------
 
     def begins(self, run: Run) -> None:
+        if run is self.alone:
+            self.line.remove(run)
+            self.let_in(run)
+            return
         assert not self.back, "those that come back go first"
         urgent = max(one.priority for one in self.line)
         assert run.priority == urgent
@@ -100,7 +153,8 @@ class DoorMachine(RuleBasedStateMachine):
     def let_in(self, run: Run) -> None:
         run.become(RunStatus.RUNNING)
         self.at_work.append(run)
-        assert len(self.at_work) <= self.door.max_runs
+        limit = self.door.max_runs if run is self.alone else self.places
+        assert len(self.at_work) <= limit
         fates = self.fates[run.id]
         match fates.pop() if fates else "works":
             case "pauses":
@@ -136,9 +190,9 @@ class DoorMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_place_leaks_and_none_stands_empty_while_somebody_waits(self) -> None:
-        assert self.door._inside == self.inside() <= self.door.max_runs
+        assert self.door._inside == self.inside() <= self.places
         if self.line or self.back:
-            assert self.inside() == self.door.max_runs
+            assert self.inside() == self.places
 
     @invariant()
     def paused_runs_keep_places_only_when_too_many_stand_aside(self) -> None:
@@ -150,7 +204,8 @@ class DoorMachine(RuleBasedStateMachine):
 
     @invariant()
     def is_at_rest_when_all_that_began_wait_for_somebody(self) -> None:
-        assert self.door.at_rest() is not bool(self.at_work or self.back)
+        soon = self.places < self.door.max_runs and self.line
+        assert self.door.at_rest() is not bool(self.at_work or self.back or soon)
 
     # --- inside -----------------------------------------------------------------
 

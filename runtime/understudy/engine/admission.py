@@ -10,6 +10,9 @@ from understudy.engine.waiting_line import WaitingLine
 from understudy_protocols.errors import AdmissionError
 from understudy_protocols.outcomes import RunStatus
 
+PLACES_AT_ONCE = 50
+"""Places given away in one breath when a door is opened; a count."""
+
 
 class Door:
     """Lets at most so many runs be under way at once, and a bounded line wait.
@@ -40,6 +43,7 @@ class Door:
         go_on: Callable[[Run], None],
     ) -> None:
         self.max_runs = max_runs
+        self._places = max_runs  # fewer for as long as it is being opened
         self.max_waiting = max_waiting
         self.max_paused = max_paused
         self.live: dict[str, Run] = {}
@@ -76,17 +80,37 @@ class Door:
         self._check_room()
         self.enter_again(run)
 
-    def enter_again(self, run: Run) -> None:
-        """Let a run that was accepted before begin, or wait in line, however long."""
+    def enter_again(self, run: Run, *, steps_aside: bool = False) -> None:
+        """Let a run that was accepted before begin, or wait in line, however long.
+
+        Args:
+          steps_aside: it will in the same breath, and so it may while the door is
+            held, if there is room.
+        """
         self.live[run.id] = run
+        places = self._places
+        if steps_aside and len(self._aside) + len(self._back) < self.max_paused:
+            places = self.max_runs
         # While there are free places and nobody gives them away, nobody waits.
-        if self._inside < self.max_runs and not (self._filling or self._closed):
+        if self._inside < places and not (self._filling or self._closed):
             self._begin(run)
         else:
             self._line.add(run, run.priority, run.tenant)
 
+    def hold(self) -> None:
+        """Let nobody begin, and nobody who was answered go on, until it is opened."""
+        self._places = 0
+
+    def open(self, later: Callable[[Callable[[], None]], None]) -> None:
+        """Give the places away, some now, and more each time that *later* calls back."""
+        more = PLACES_AT_ONCE if self._line or self._back else self.max_runs
+        self._places = min(self._places + more, self.max_runs)
+        self._fill()
+        if self._places < self.max_runs:
+            later(lambda: self.open(later))
+
     def _check_room(self) -> None:
-        if self._inside >= self.max_runs and len(self._line) >= self.max_waiting:
+        if self._inside >= self._places and len(self._line) >= self.max_waiting:
             raise AdmissionError(
                 f"{self._inside} runs are under way and {len(self._line)} wait",
                 self.max_waiting,
@@ -141,6 +165,8 @@ class Door:
         """
         if self._inside > len(self._staying):
             return False
+        if self._places < self.max_runs and self._line:
+            return False  # whose turn is about to come
         begun = (run for run in self.live.values() if run.begin is None)
         return all(map(_waits_for_somebody, begun))
 
@@ -163,7 +189,7 @@ class Door:
         while self._staying and len(self._aside) < self.max_paused:
             self._aside.add(self._staying.popitem()[0])
             self._inside -= 1
-        if self._inside >= self.max_runs:
+        if self._inside >= self._places:
             return False
         if len(self._back):
             self._inside += 1

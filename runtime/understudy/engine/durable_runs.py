@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,6 +14,7 @@ from understudy.engine.flow import Flow
 from understudy.engine.forks import admitted, forked
 from understudy.engine.hosting import Hosted
 from understudy.engine.recovery import Recovery
+from understudy.engine.replay import is_answer
 from understudy.engine.run_journal import RunJournal
 from understudy.engine.shapes import ChangedError, Shapes, held_for, shape_of
 from understudy.engine.strand import Run
@@ -176,41 +177,49 @@ class DurableRuns:
 
     # --- runs that are there -------------------------------------------------------
 
-    def unfinished(self) -> Iterator[StoredRun]:
-        """Yield the runs that are not over."""
-        return self.store.unfinished()
-
     def find(self, run_id: str) -> StoredRun | None:
         """Return what is known of a run."""
         return self.store.find(run_id)
 
     def bring_back(
-        self, stored: StoredRun, hosted: Hosted, *, release: bool = False
-    ) -> Run:
+        self,
+        stored: StoredRun,
+        hosted: Hosted,
+        contents: Sequence[bytes] | None = None,
+        *,
+        release: bool = False,
+    ) -> tuple[Run, bool]:
         """Return the cell of a run that an earlier process left.
 
         What happened to it is followed when it begins, or at once if it is over.
 
         Args:
+          contents: its records, if they were read.
           release: it goes on although it was held.
+
+        Returns:
+          The cell, and whether all of the run will wait for somebody.
 
         Raises:
           JournalError: its records are damaged.
           RunHeldError: it is held.
         """
-        return self._revived(
-            stored, self.store.records(stored.row), hosted, release=release
-        )
+        if contents is None:
+            contents = self.store.records(stored.row)
+        records = [decode_record(one) for one in contents]
+        run = self._revived(stored, records, hosted, release=release)
+        # Where an answer is the last that is known it may be about to go on.
+        waits = stored.status is RunStatus.PAUSED and not is_answer(records[-1])
+        return run, waits and not release
 
     def _revived(
         self,
         stored: StoredRun,
-        contents: Sequence[bytes],
+        records: list[Record],
         hosted: Hosted,
         *,
         release: bool,
     ) -> Run:
-        records = [decode_record(one) for one in contents]
         if not records or not isinstance(records[0], Accepted):
             raise JournalCorruptError(
                 f"run {stored.run_id!r} has no record of how it was accepted; "
@@ -322,7 +331,8 @@ class DurableRuns:
         records[0] = msgspec.structs.replace(first, created_at=moment)
         contents = [encode_record(record) for record in records]
         # All that can be refused is refused before anything is handed over.
-        run = self._revived(known, contents, hosted, release=False)
+        revived = [decode_record(content) for content in contents]
+        run = self._revived(known, revived, hosted, release=False)
         batch = self.recorder.batch
         for content in contents:
             # Whoever deletes old runs must not take away what this one refers to.

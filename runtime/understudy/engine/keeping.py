@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -13,8 +13,11 @@ from pathlib import Path
 import trio
 
 from understudy.budgets import RunBudget
+from understudy.engine.bringing_back import bring_all_back
 from understudy.engine.durable_runs import DurableRuns
 from understudy.engine.flow import Flow
+from understudy.engine.hosting import Hosted
+from understudy.engine.reception import Reception
 from understudy.engine.requests import Requests, Serving
 from understudy.engine.shapes import Shapes
 from understudy.journal.recorder import Durability, Recorder
@@ -87,11 +90,20 @@ class Keeping:
         )
         return (ChildSpec("requests", requests.run),)
 
-    def end_first(self) -> None:
-        """See `Requests.end_first`."""
+    def all_there(self) -> None:
+        """All runs are there that requests can be about."""
         assert self._requests is not None, "it was made with the runtime's tree"
+        self._requests.all_there.set()
+
+    async def bring_all_back(
+        self, live: Container[str], reception: Reception, hosted: Mapping[str, Hosted]
+    ) -> None:
+        """See there; those that are to be cancelled come first."""
+        assert self._requests is not None, "it was made with the runtime's tree"
+        store = self.runs.store
         with suppress(JournalError):  # whoever looks for requests says so
-            self._requests.end_first(self.runs.store.requests())
+            self._requests.end_first(store.requests())
+        await bring_all_back(store, live, reception, hosted)
 
 
 def keeping(

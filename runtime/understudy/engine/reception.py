@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -120,13 +120,18 @@ class Reception:
         return run
 
     def resume(
-        self, stored: StoredRun, hosted: Hosted, *, release: bool = False
+        self,
+        stored: StoredRun,
+        hosted: Hosted,
+        contents: Sequence[bytes] | None = None,
+        *,
+        release: bool = False,
     ) -> Run:
         """Let a run go on that an earlier process left; see `DurableRuns.bring_back`."""
         assert self.durable is not None, "only what is written down can be resumed"
-        run = self.durable.bring_back(stored, hosted, release=release)
+        run, waits = self.durable.bring_back(stored, hosted, contents, release=release)
         if run.begin is not None:
-            self._door.enter_again(run)
+            self._door.enter_again(run, steps_aside=waits)
         return run
 
     def _known(self, hosted: Hosted, run_id: str) -> Run | None:

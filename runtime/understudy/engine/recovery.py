@@ -32,8 +32,10 @@ from understudy_protocols.records import (
     Record,
 )
 from understudy_protocols.state import OrchestrationState
+from understudy_protocols.usage import NO_USAGE
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_METADATA = FrozenMap[str, object]()
 
 
 class Recovery:
@@ -87,7 +89,8 @@ class Recovery:
             stored.row,
             created,
             shape_of(stored.fingerprint, records),
-            number=len(records) + 1,
+            len(records) + 1,
+            stored.status,
         )
         return run
 
@@ -187,8 +190,10 @@ class Recovery:
 
     def _spent_before(self, run: Run, replay: Replay) -> None:
         # Most steps call no model: nothing is added up for those.
-        entries = (e for e in run.log if e.attempts or e.usage is not None)
-        run.budget.spent_before(sum((one.used for one in entries), replay.spent))
+        entries = [e for e in run.log if e.attempts or e.usage is not None]
+        spent = replay.spent
+        if entries or spent is not NO_USAGE:
+            run.budget.spent_before(sum((one.used for one in entries), spent))
 
     def _value(self, plain: object) -> object:
         return restored(plain, self._store.blob, self._book.keys)
@@ -196,7 +201,7 @@ class Recovery:
 
 def _last(records: Sequence[Record]) -> float:
     """Return how long a run was active, as far as is known; seconds."""
-    return max((getattr(record, "at", 0) for record in records), default=0) / MICROS
+    return max([getattr(record, "at", 0) for record in records], default=0) / MICROS
 
 
 def _see_that_it_is_over(run: Run, replay: Replay) -> None:
@@ -221,12 +226,14 @@ def _see_that_nothing_is_in_doubt(run: Run, replay: Replay) -> None:
         )
 
 
-def _budget(accepted: Accepted) -> Budget:
+def _budget(accepted: Accepted) -> Budget | None:
+    if accepted.usd is accepted.tokens is accepted.calls is None:
+        return None
     usd = None if accepted.usd is None else Decimal(accepted.usd) / MICROS
     return Budget(usd=usd, tokens=accepted.tokens, calls=accepted.calls)
 
 
 def _metadata(value: object) -> FrozenMap[str, object]:
     if not isinstance(value, FrozenMap):
-        return FrozenMap()
+        return _NO_METADATA
     return cast("FrozenMap[str, object]", value)

@@ -170,7 +170,7 @@ class Replay:
             self.paused += max(0, self._began(record) - since) / MICROS
         self._follow(number, record)
         # Once answered, the run may still have had to wait for a place.
-        waits = since is not None and _is_answer(record)
+        waits = since is not None and is_answer(record)
         self._paused_since = record.at if waits or self._all_paused() else None
 
     def _began(self, record: Placed) -> int:
@@ -307,7 +307,7 @@ def _joined(
     return (*before, *(one for one in more if one.number > last))
 
 
-def _is_answer(record: Placed) -> bool:
+def is_answer(record: Record) -> bool:
     """Whether a record is of a pause, which has its value or was not answered in time."""
     return isinstance(record, Answered) or (
         isinstance(record, Failed) and record.number == 0

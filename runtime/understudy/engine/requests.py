@@ -73,6 +73,9 @@ class Requests:
       batch: gives what is written next.
       wake: sees that it is written soon.
       keys: open what is encrypted.
+
+    Attributes:
+      all_there: set when the runs are there that it can be about.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Requests:
         self._wake = wake
         self._keys = keys
         self._dealt_with: set[int] = set()
+        self.all_there: trio.Event = trio.Event()
         self._trouble = ""
 
     async def run(self, life: Life) -> None:
@@ -99,6 +103,7 @@ class Requests:
         life.ready()
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
+            await self.all_there.wait()
             while True:
                 # Not at once: what was left by others goes on first.
                 await trio.sleep(LOOKS)

@@ -41,6 +41,9 @@ from understudy_protocols.records import (
 )
 from understudy_protocols.usage import Usage
 
+_SAFE = trio.Event()  # of all that are found again
+_SAFE.set()
+
 
 class RunJournal:
     """Makes records of what happens to one run.
@@ -52,6 +55,7 @@ class RunJournal:
       created: when it was accepted; seconds on the runtime's clock.
       shape: the id of the shape that its records count as made under.
       number: of its next record.
+      stands: where it stands, as far as others can see.
 
     Attributes:
       safe: set when it is safe that the run was accepted.
@@ -71,6 +75,7 @@ class RunJournal:
         "row",
         "safe",
         "shape",
+        "stands",
     )
 
     def __init__(
@@ -81,6 +86,7 @@ class RunJournal:
         created: float,
         shape: int,
         number: int = 0,
+        stands: RunStatus | None = None,
     ) -> None:
         self._book: Book = book
         self._nodes: Mapping[str, int] = nodes
@@ -88,12 +94,11 @@ class RunJournal:
         self._number: int = number
         self.row: int = row
         self.shape: int = shape
-        self.safe: trio.Event = trio.Event()
+        self.stands: RunStatus | None = stands
+        self.safe: trio.Event = _SAFE if number else trio.Event()
         self.over: bool = False
         self.begin: Callable[[], None] | None = None
         self.patient: bool = False
-        if number:
-            self.safe.set()
 
     # --- what happens at a node ------------------------------------------------
 
@@ -286,6 +291,7 @@ class RunJournal:
 
     def accepted(self, stored_run: StoredRun, record: Accepted) -> None:
         """The run is accepted, and is to `wait_until_safe`."""
+        self.stands = stored_run.status
         self._book.recorder.batch.runs.append(stored_run)
         self._add(record)
 
@@ -296,7 +302,10 @@ class RunJournal:
             begin()
 
     def status(self, status: RunStatus) -> None:
-        """Let others see where the run stands."""
+        """Let others see where the run stands, if it is not there already."""
+        if status is self.stands:
+            return
+        self.stands = status
         self._book.recorder.batch.statuses[self.row] = (status, self._book.moment())
         self._book.recorder.wake()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from understudy_protocols.errors import JournalBusyError, JournalCorruptError
 from understudy_protocols.journal import Batch, Request, StoredRun
+
+AT_ONCE = 50
+"""Runs that `MemoryStore.left_over` returns at once; a count."""
 
 
 class MemoryStore:
@@ -99,9 +103,14 @@ class MemoryStore:
         return self._shapes[number]
 
     def unfinished(self) -> Iterator[StoredRun]:
-        """See `Store`."""
+        """Yield the runs that have no terminal status, by row."""
         runs = [run for run in self._runs.values() if not run.status.terminal]
         yield from sorted(runs, key=lambda run: run.row)
+
+    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+        """See `Store`."""
+        behind = (run for run in self.unfinished() if run.row > after)
+        return [(run, self.records(run.row)) for run in islice(behind, AT_ONCE)]
 
     def find(self, run_id: str) -> StoredRun | None:
         """See `Store`."""

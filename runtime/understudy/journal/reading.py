@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from understudy.journal.checksums import (
@@ -31,6 +35,9 @@ _CENTURY: Final = 100 * 365 * 24 * 3600 * 1_000_000
 _PAGE: Final = 1000
 """Runs read at once: a cursor left open would keep the journal's log growing."""
 
+LEFT_RUNS, LEFT_RECORDS = 50, 300
+"""`left_page` reads at most so many runs and records at once; counts."""
+
 
 def next_row(connection: Connection) -> int:
     """Return the first row that no run has had."""
@@ -47,26 +54,50 @@ def find_run(connection: Connection, run_id: str) -> StoredRun | None:
     return stored_run(found[0]) if found else None
 
 
-def unfinished_page(connection: Connection, after: int) -> list[StoredRun]:
-    """Return some runs without a terminal status, from behind the row *after* on."""
-    return runs_page(connection, UNFINISHED, (), after)
-
-
-def runs_page(
-    connection: Connection, where: str, parameters: Sequence[Column], after: int
-) -> list[StoredRun]:
-    """Return some runs, by row, from behind the row *after* on; empty at the end."""
-    return [
-        stored_run(found) for found in run_rows(connection, where, parameters, after)
-    ]
+def left_page(
+    connection: Connection, after: int
+) -> list[tuple[StoredRun, list[bytes] | None]]:
+    """Return the next few runs that are not over, with their records; see `Store`."""
+    page = run_rows(connection, UNFINISHED, (), after, LEFT_RUNS)
+    rows = [found[0] for found in page]
+    records: list[Any] = []
+    # Where the file itself is broken they are read one by one: some may be whole.
+    with suppress(sqlite3.DatabaseError):
+        records = connection.execute(
+            "SELECT run, number, content FROM records"
+            f" WHERE run IN ({', '.join('?' * len(rows))})"
+            f" ORDER BY run, number LIMIT {LEFT_RECORDS}",
+            rows,
+        ).fetchall()
+    contents = {
+        row: _in_order_or_none(row, [one[1:] for one in found])
+        for row, found in groupby(records, itemgetter(0))
+    }
+    if len(records) == LEFT_RECORDS:
+        # The last one may have more: it is for later, or is read alone.
+        cut = records[-1][0]
+        contents[cut] = None
+        del page[max(1, rows.index(cut)) :]
+    return [(stored_run(found), contents.get(found[0])) for found in page]
 
 
 def run_rows(
-    connection: Connection, where: str, parameters: Sequence[Column], after: int
+    connection: Connection,
+    where: str,
+    parameters: Sequence[Column],
+    after: int,
+    limit: int | None = None,
 ) -> list[Sequence[Any]]:
-    """Return the same as it stands there: what `stored_run` takes."""
+    """Return some runs as they stand there, by row; empty at the end.
+
+    Each is what `stored_run` takes.
+
+    Args:
+      after: from behind this row on.
+      limit: at most so many; a count.
+    """
     return connection.execute(
-        f"{RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {_PAGE}",
+        f"{RUN} WHERE {where} AND row > ? ORDER BY row LIMIT {limit or _PAGE}",
         (*parameters, after),
     ).fetchall()
 
@@ -104,17 +135,28 @@ def records_of(connection: Connection, row: int) -> list[bytes]:
     Raises:
       JournalCorruptError: one is damaged or missing, or there is no such run.
     """
-    contents: list[bytes] = []
-    for number, stored in connection.execute(
+    found = connection.execute(
         "SELECT number, content FROM records WHERE run = ? ORDER BY number", (row,)
-    ).fetchall():
+    ).fetchall()
+    if not found and not _has_run(connection, row):
+        raise JournalCorruptError(f"there is no run in row {row}")
+    return _in_order(row, found)
+
+
+def _in_order_or_none(row: int, found: Iterable[Sequence[Any]]) -> list[bytes] | None:
+    with suppress(JournalCorruptError):
+        return _in_order(row, found)
+    return None
+
+
+def _in_order(row: int, found: Iterable[Sequence[Any]]) -> list[bytes]:
+    contents: list[bytes] = []
+    for number, stored in found:
         if number != len(contents):
             raise JournalCorruptError(
                 f"record {len(contents)} of the run in row {row} is missing"
             )
         contents.append(record(row, number, stored))
-    if not contents and not _has_run(connection, row):
-        raise JournalCorruptError(f"there is no run in row {row}")
     return contents
 
 

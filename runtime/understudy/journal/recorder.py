@@ -26,6 +26,9 @@ FIRST_WAIT, LONGEST_WAIT, GIVE_UP = 0.05, 2.0, 60.0
 """A batch that cannot be written is tried again after so long, at most after so
 long, and for so long in all; seconds."""
 
+IN_A_TURN = 50
+"""Calls in one breath of the loop; a count."""
+
 _LOG = logging.getLogger("understudy.journal")
 
 
@@ -153,10 +156,12 @@ class Recorder:
         self._under_way, follow = None, self._due
         turns = iter(follow)
         try:
-            for call in turns:
+            for number, call in enumerate(turns, 1):
                 call()
+                if number % IN_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
         finally:
-            # Should one of them raise, the others are for the next life.
+            # Should one of them raise, or this be cut, the others are for the next life.
             self._follow[:0] = turns
 
     async def _written(self, batch: Batch) -> None:

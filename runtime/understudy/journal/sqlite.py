@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,16 +112,10 @@ class SqliteStore:
         with self._reading() as taken:
             return reading.shape_of(taken.reader, number)
 
-    def unfinished(self) -> Iterator[StoredRun]:
+    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         """See `Store`."""
-        last = 0
-        while page := self._unfinished_page(last):
-            yield from page
-            last = page[-1].row
-
-    def _unfinished_page(self, after: int) -> list[StoredRun]:
         with self._reading() as taken:
-            return reading.unfinished_page(taken.reader, after)
+            return reading.left_page(taken.reader, after)
 
     def find(self, run_id: str) -> StoredRun | None:
         """See `Store`."""

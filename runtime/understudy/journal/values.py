@@ -94,6 +94,8 @@ def restored(plain: object, fetch: Callable[[bytes], bytes], keys: Keys) -> obje
         a key that is not there.
       JournalError: what *fetch* raises.
     """
+    if kept_as_it_is(plain):
+        return plain
     digest = _digest_in(plain)
     whole = plain if digest is None else _kept(digest, fetch)
     try:

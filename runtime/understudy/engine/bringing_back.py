@@ -1,0 +1,57 @@
+"""Bringing all runs back that an earlier process left, before any of them goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Mapping, Sequence
+
+import trio
+
+from understudy.engine.hosting import Hosted
+from understudy.engine.reception import Reception
+from understudy_protocols.errors import CodecError, JournalError, RunHeldError
+from understudy_protocols.journal import Store, StoredRun
+
+_LOG = logging.getLogger("understudy.runtime")
+
+
+async def bring_all_back(
+    store: Store,
+    live: Container[str],
+    reception: Reception,
+    hosted: Mapping[str, Hosted],
+) -> None:
+    """Bring all runs back, while others have their turns.
+
+    Args:
+      live: the ids of those that are there.
+      hosted: the workflows, by name; the runs of others stay where they are.
+
+    Cancellation: those that are there stay there.
+    Raises:
+      JournalError: it cannot be read.
+    """
+    last = 0
+    # What is read is used before anybody has a turn, who could make it untrue.
+    while page := store.left_over(last):
+        for stored, contents in page:
+            workflow = hosted.get(stored.workflow)
+            if workflow is not None and stored.run_id not in live:
+                _bring_back(stored, contents, reception, workflow)
+        last = page[-1][0].row
+        await trio.lowlevel.checkpoint()
+
+
+def _bring_back(
+    stored: StoredRun,
+    contents: Sequence[bytes] | None,
+    reception: Reception,
+    hosted: Hosted,
+) -> None:
+    try:
+        reception.resume(stored, hosted, contents)
+    except RunHeldError:
+        pass  # until somebody decides
+    except (JournalError, CodecError) as error:
+        # That one run cannot be read keeps no other from going on.
+        _LOG.error("run %r stays where it is: %s", stored.run_id, error)
