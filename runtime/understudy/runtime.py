@@ -414,14 +414,14 @@ class Runtime(Runs, Generic[D]):
                 await self._keeping.bring_all_back(
                     self._door.live, self._reception, self._by_name()
                 )
+            self._door.shut = None
+            if self._keeping is not None:
+                self._keeping.all_there()
+                self._door.open(self._keeping.runs.recorder.follow)
         except BaseException as error:
             # Nobody else would stop what runs already.
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
-        self._door.shut = None
-        if self._keeping is not None:
-            self._keeping.all_there()
-            self._door.open(self._keeping.runs.recorder.follow)
         return self
 
     async def __aexit__(
