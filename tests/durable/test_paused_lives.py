@@ -20,6 +20,14 @@ RUNS = 12
 LIVES = 4
 
 
+@pytest.fixture(autouse=True)
+def _little_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are brought back, and go on, in many turns."""
+    monkeypatch.setattr("understudy.journal.memory.AT_ONCE", 2)
+    monkeypatch.setattr("understudy.engine.admission.PLACES_AT_ONCE", 1)
+    monkeypatch.setattr("understudy.journal.recorder.IN_A_TURN", 1)
+
+
 class _Died(BaseException):
     """A process is killed."""
 
