@@ -109,7 +109,7 @@ class Scene:
             store, book, self.flow, self.account, cast("Shapes", self.shapes)
         )
         self.hosted = cast("Hosted", SimpleNamespace(name="w", enter=self._enter))
-        stored = StoredRun(7, "the run", "w", 3, RunStatus.RUNNING, 0, 0)
+        stored = StoredRun(7, "the run", "w", 3, RunStatus.QUEUED, 0, 0)
         accepted = Accepted("input", 0, **terms)  # type: ignore[arg-type]
         self.run = self.recovery.cell(stored, accepted, self.records, self.hosted)
 
@@ -162,6 +162,10 @@ def test_what_stands_goes_on_when_all_records_are_followed() -> None:
     assert len(scene.gone_on) == 1
     assert (scene.run.status, scene.run.replay) == (RunStatus.RUNNING, None)
     assert (scene.written(), scene.statuses()) == ([], [RunStatus.RUNNING])
+    assert scene.run.journal is not None
+    scene.recorder.batch = Batch()
+    scene.run.journal.status(RunStatus.RUNNING)
+    assert scene.statuses() == [], "others can see that already"
     assert scene.compared == [
         ("w", 3, ["the places of the records"]),
         ("w", 3, ["a"]),
