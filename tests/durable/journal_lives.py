@@ -22,7 +22,7 @@ Result = RunResult[object]
 
 def live(
     workflow: Flow,
-    store: Store,
+    store: Store | None,
     body: Body[T],
     *,
     start: float = 0.0,

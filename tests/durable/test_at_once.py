@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import cast
 
@@ -132,7 +132,9 @@ def test_what_was_asked_is_written_with_what_it_led_to() -> None:
 # --- nothing is seen before it is due -------------------------------------------------
 
 
-def told(workflow: Flow, deadline: float | None = None) -> list[str]:
+def told(
+    workflow: Flow, journal: MemoryStore | None, deadline: float | None = None
+) -> list[str]:
     """Return the kinds of the events of a run, its pauses answered after a second."""
     kinds: list[str] = []
 
@@ -145,18 +147,27 @@ def told(workflow: Flow, deadline: float | None = None) -> list[str]:
                 if event.kind == "paused":
                     runtime.answer(RUN, "ok", "yes")
 
-    live(workflow, MemoryStore(), body)
+    live(workflow, journal, body)
     return kinds
 
 
-def test_that_a_run_is_accepted_is_told_before_what_it_does_first() -> None:
-    kinds = told(sequence(pause(name="ok", output=str), no_op("a")))
+journaled_or_not = pytest.mark.parametrize("store", [MemoryStore, lambda: None])
+
+
+@journaled_or_not
+def test_that_a_run_is_accepted_is_told_before_what_it_does_first(
+    store: Callable[[], MemoryStore | None],
+) -> None:
+    kinds = told(sequence(pause(name="ok", output=str), no_op("a")), store())
     assert kinds[:3] == ["accepted", "paused", "answered"]
 
 
-def test_nothing_is_begun_of_a_run_whose_time_is_over_when_it_is_accepted() -> None:
+@journaled_or_not
+def test_nothing_is_begun_of_a_run_whose_time_is_over_when_it_is_accepted(
+    store: Callable[[], MemoryStore | None],
+) -> None:
     workflow = cast("Flow", each(no_op("item"), over=never))
-    assert told(workflow, deadline=0.0) == ["accepted", "ended"]
+    assert told(workflow, store(), deadline=0.0) == ["accepted", "ended"]
 
 
 def test_who_comes_while_the_end_is_being_written_hears_of_it() -> None:

@@ -97,9 +97,13 @@ class Reception:
         left = None if terms.expires_at is None else _left(terms.expires_at, moment)
         run = self._cell(hosted, frozen, terms, now, moment)
         run.on_done = on_done
+        turn: list[Run] = []
         run.begin = hosted.begin
         if durable is None:
+            run.begin = turn.append
             self._door.enter(run)
+            if not turn:
+                run.begin = hosted.begin  # in line
         else:
             durable.check()
             record = durable.accepted_record(
@@ -114,9 +118,11 @@ class Reception:
             flow.arm(run)
         if left is not None:
             flow.arm_expiry(run, now + left)
+        # Not before: one whose turn it is may do all that it does in this breath.
         if run.journal is not None:
-            # Not before: when it is safe at once, it begins at once.
             run.journal.wait_until_safe()
+        elif turn:
+            hosted.begin(run)
         return run
 
     def resume(
