@@ -35,6 +35,7 @@ class ManyRuns(Generic[Out_co]):
       concurrency: runs under way at once; a count.
       ordered: whether results come in the order of their inputs.  Then the
         reading stops `READ_AHEAD` x concurrency ahead of the oldest unfinished.
+      drop: ends a run when the block is left, by an exception or without.
 
     What one input cannot be run with is no end: take the next result after it.
     """
@@ -46,7 +47,7 @@ class ManyRuns(Generic[Out_co]):
         *,
         concurrency: int,
         ordered: bool,
-        cancel: Callable[[Run], None],
+        drop: Callable[[Run, BaseException | None], None],
         beside: Beside,
     ) -> None:
         # Each input comes from the inputs that *start* was made for.
@@ -58,7 +59,7 @@ class ManyRuns(Generic[Out_co]):
         )
         self._concurrency = concurrency
         self._ordered = ordered
-        self._cancel = cancel
+        self._drop = drop
         self._more = True
         self._under_way = 0
         # In the order of the inputs; a run stays until its result was taken.
@@ -100,12 +101,15 @@ class ManyRuns(Generic[Out_co]):
 
         Always a checkpoint.
         """
+        await self._close(None)
+
+    async def _close(self, error: BaseException | None) -> None:
         self._more = False
         await self._source.aclose()
         # A copy: a run that ends takes itself out of the line.
         runs = [run for run in self._pending if isinstance(run, Run)]
         for run in runs:
-            self._cancel(run)
+            self._drop(run, error)
         for run in runs:
             await run.on_end.wait()
         self._pending.clear()
@@ -124,7 +128,7 @@ class ManyRuns(Generic[Out_co]):
         traceback: TracebackType | None,
     ) -> None:
         with trio.CancelScope(shield=True):
-            await self.aclose()
+            await self._close(exc)
 
     def _fill(self) -> None:
         room = READ_AHEAD * self._concurrency

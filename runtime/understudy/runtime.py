@@ -263,7 +263,8 @@ class Runtime(Runs, Generic[D]):
           metadata: facts about the run that no step depends on.
 
         Cancellation: the run is cancelled; raised once nothing of it is in
-          hand any more.  A run that another caller began goes on.
+          hand any more.  A run that another caller began goes on.  Ctrl-C and
+          `SystemExit` leave a run that is written down to the next runtime.
         Raises:
           AdmissionError: the runtime is full or stopping; nothing was begun.
           ConfigError: terms that cannot be meant.
@@ -280,10 +281,11 @@ class Runtime(Runs, Generic[D]):
         handle: RunHandle[O] = RunHandle(run, self._cancel)
         try:
             return await handle.result()
-        finally:
+        except BaseException as error:
             if not joined and not run.on_end.is_set():
-                self._cancel(run)
+                self._drop(run, error)
                 await self._gone(run)
+            raise
 
     async def submit(
         self,
@@ -345,7 +347,7 @@ class Runtime(Runs, Generic[D]):
             inputs,
             concurrency=_count("concurrency", concurrency, 1),
             ordered=ordered,
-            cancel=self._cancel,
+            drop=self._drop,
             beside=self._beside,
         )
 
@@ -369,7 +371,7 @@ class Runtime(Runs, Generic[D]):
             terms = Terms(run_id, deadline=deadline, budget=budget)
             return self._accept(workflow, input, terms), joined
 
-        return RunStream(start, self._audience, self._cancel)
+        return RunStream(start, self._audience, self._drop)
 
     def events(self, run_id: str | None = None) -> EventStream:
         """Watch all runs, or one: an async context manager of events.
@@ -560,6 +562,13 @@ class Runtime(Runs, Generic[D]):
         self._door.step_aside(run)
         self._calm.set()
 
+    def _drop(self, run: Run, error: BaseException | None) -> None:
+        """Cancel a run whose caller has gone; leave it, if the process goes as well."""
+        if _ends_process(error):
+            self._leave(run)
+        else:
+            self._cancel(run)
+
     def _leave(self, run: Run) -> None:
         """Cancel a run at the end; with a journal, let it go on in the next runtime."""
         journal = run.journal
@@ -617,6 +626,15 @@ class Runtime(Runs, Generic[D]):
 def _down(cause: BaseException | None) -> Failure:
     causes = () if cause is None else (Failure.from_error(cause),)
     return Failure.of(Cause.DOWN, "the runtime failed", causes=causes)
+
+
+def _ends_process(error: BaseException | None) -> bool:
+    ends = (KeyboardInterrupt, SystemExit)
+    if isinstance(error, BaseExceptionGroup):
+        return (
+            cast("BaseExceptionGroup[BaseException]", error).subgroup(ends) is not None
+        )
+    return isinstance(error, ends)
 
 
 def _count(what: str, value: int, least: int) -> int:

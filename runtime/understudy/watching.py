@@ -149,16 +149,17 @@ class RunStream(Generic[Out_co]):
 
     Args:
       start: gives the run, and whether it was under way before.
+      drop: ends the run when the block is left, by an exception or without.
     """
 
     def __init__(
         self,
         start: Callable[[], tuple[Run, bool]],
         audience: Audience,
-        cancel: Callable[[Run], None],
+        drop: Callable[[Run, BaseException | None], None],
     ) -> None:
         self._start = start
-        self._cancel = cancel
+        self._drop = drop
         self._audience = audience
         self._joined = False
         self._events: EventStream | None = None
@@ -207,7 +208,7 @@ class RunStream(Generic[Out_co]):
             run.viewer = None
         with trio.CancelScope(shield=True):
             if not self._joined:
-                self._cancel(run)
+                self._drop(run, exc)
                 await run.on_end.wait()
             if self._events is not None:
                 await self._events.__aexit__(None, None, None)
