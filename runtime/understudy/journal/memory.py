@@ -30,6 +30,7 @@ class MemoryStore:
         self._owned = False
         self._runs: dict[int, StoredRun] = {}
         self._rows: dict[str, int] = {}
+        self._last = 0  # the highest row
         self._records: dict[int, list[bytes]] = {}
         self._blobs: dict[bytes, bytes] = {}
         self._shapes: list[bytes] = []
@@ -55,6 +56,7 @@ class MemoryStore:
             assert run.run_id not in self._rows, "an id is that of one run"
             self._runs[run.row] = run
             self._rows[run.run_id] = run.row
+            self._last = max(self._last, run.row)
             self._records[run.row] = []
         for row, number, content in batch.records:
             records = self._records[row]
@@ -80,6 +82,7 @@ class MemoryStore:
         image = MemoryStore()
         image._runs = dict(self._runs)
         image._rows = dict(self._rows)
+        image._last = self._last
         image._records = {row: list(them) for row, them in self._records.items()}
         image._blobs = dict(self._blobs)
         image._shapes = list(self._shapes)
@@ -90,7 +93,7 @@ class MemoryStore:
     @property
     def next_row(self) -> int:
         """See `Store`."""
-        return max(self._runs, default=0) + 1
+        return self._last + 1
 
     def fingerprint_id(self, document: bytes) -> int:
         """See `Store`."""
@@ -109,8 +112,9 @@ class MemoryStore:
 
     def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         """See `Store`."""
-        behind = (run for run in self.unfinished() if run.row > after)
-        return [(run, self.records(run.row)) for run in islice(behind, AT_ONCE)]
+        behind = map(self._runs.get, range(after + 1, self._last + 1))
+        open_ones = (run for run in behind if run and not run.status.terminal)
+        return [(run, self.records(run.row)) for run in islice(open_ones, AT_ONCE)]
 
     def find(self, run_id: str) -> StoredRun | None:
         """See `Store`."""
