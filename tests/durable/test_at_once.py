@@ -270,5 +270,6 @@ def test_what_was_written_when_ctrl_c_came_is_not_written_again(
     assert not caplog.records
     records = records_of(store)
     assert isinstance(records[0], Accepted)
-    assert cast("Ended", records[-1]).status == "cancelled"
+    assert not any(isinstance(record, Ended) for record in records)
     assert len(records) <= at + 3
+    assert live(workflow, store, ends(workflow), start=1).ok
