@@ -354,6 +354,27 @@ def test_runs_go_on_although_requests_cannot_be_read(
     ]
 
 
+def test_two_forks_under_one_id_at_the_same_moment_are_one_and_a_refusal() -> None:
+    workflow: Flow = sequence(noting("a", []), noting("b", []))
+    store = MemoryStore()
+    live(workflow, store, ends(workflow))
+    body = b'{"from": "b", "id": "the fork"}'
+    asked = [store.ask(RUN, "fork", body) for _ in range(2)]
+
+    async def fork(runtime: Runtime[object]) -> str | None:
+        await trio.sleep(10)
+        runtime.fork(RUN, "b", new_id="another")
+        with pytest.raises(SetupError, match="there is a run 'another'"):
+            runtime.fork(RUN, "b", new_id="another")
+        await runtime.get("another").result()
+        return (await runtime.run(workflow, "input", run_id="the fork")).value  # type: ignore[return-value]
+
+    assert live(workflow, store, fork) == "b"
+    first, second = (store.outcomes[one] for one in asked)
+    assert "the fork" in first
+    assert "refused: there is a run 'the fork'" in second
+
+
 def test_a_fork_keeps_the_large_values_that_it_refers_to() -> None:
     async def body(context: Context[object]) -> str:
         return "x" * 5_000

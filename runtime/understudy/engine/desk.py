@@ -126,6 +126,9 @@ class Desk:
         """See `Runtime.fork`."""
         if new_id is not None:
             new_id = checked_text("new_id", new_id)
+            if new_id in self._door.live:
+                # Which need not stand in the journal yet.
+                raise SetupError(f"there is a run {new_id!r}; give the fork another id")
         return self._fork(self._stored(run_id), from_step, changes, new_id)
 
     # --- inside --------------------------------------------------------------
