@@ -359,6 +359,18 @@ def test_on_a_terminal_it_has_colours_and_fits(command: Command, ran: Ran) -> No
         assert "█" in bar
 
 
+@pytest.mark.parametrize("width", [1, 20, 40, 47])
+def test_a_terminal_too_narrow_for_bars_and_figures_gets_both_all_the_same(
+    width: int, command: Command, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (result,) = ran("looking", {"number": 9, "text": "hello"})
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = command("runs", "show", result["run_id"], "--values")
+    assert shown.code == 0, shown.err
+    assert "$0.0200" in shown.out
+    assert "█" in shown.out
+
+
 def on_a_terminal(width: int, *words: str) -> str:
     """Return what the command writes to a terminal of this width."""
     master, slave = pty.openpty()

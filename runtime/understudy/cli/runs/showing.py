@@ -23,6 +23,8 @@ from understudy_protocols.journal import StoredRun
 from understudy_protocols.outcomes import RunStatus
 
 _LEAST_NAME, _MOST_NAME = 12, 36
+# A terminal that is narrower breaks the lines itself.
+_LEAST_WIDTH, _LEAST_BAR = 20, 10
 _GAP = "  "
 _COMMAND = "cyan"
 _NOTE_LINES, _FOOT_LINES = 3, 20
@@ -54,7 +56,7 @@ def run_text(
       values: whether to show what each step gave.
     """
     console = console_for(file)
-    width = console.width
+    width = max(_LEAST_WIDTH, console.width)
     lines = [
         *_head(run, story, width),
         *_rows(story, width, folded=folded, values=values),
@@ -114,7 +116,7 @@ def _rows(story: Story, width: int, *, folded: bool, values: bool) -> Iterable[T
     widest = max(cell_len(row.name) for row in rows)
     names = max(_LEAST_NAME, min(_MOST_NAME, width // 3, widest))
     figures = _figures(rows)
-    room = width - names - len(_GAP) * 2 - cell_len(figures[0])
+    room = max(_LEAST_BAR, width - names - len(_GAP) * 2 - cell_len(figures[0]))
     span = max(story.last, *(row.begin for row in rows))
     scale = set_cell_size("0 s", max(3, room - cell_len(length(span)))) + length(span)
     yield Text.assemble(
