@@ -109,3 +109,11 @@ def test_a_way_to_resume_or_a_time_to_drain_that_there_is_not_is_refused() -> No
         Runtime(greet, resume="never")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="drain_timeout is -1; give seconds"):
         Runtime(greet, drain_timeout=-1)
+
+
+@pytest.mark.parametrize("journal", [7, True, b"runs.db"])
+def test_a_journal_that_is_neither_a_file_nor_a_store_is_refused(
+    journal: object,
+) -> None:
+    with pytest.raises(ConfigError, match="give the name of a file, or a store"):
+        Runtime(greet, journal=journal)  # type: ignore[arg-type]

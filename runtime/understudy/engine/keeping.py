@@ -170,6 +170,10 @@ def _check_keys(keys: Keys, field: str) -> None:
 
 def _store(journal: Store | str | Path) -> Store:
     if not isinstance(journal, str | Path):
+        if not hasattr(journal, "in_place"):
+            raise ConfigError(
+                f"journal is {journal!r}; give the name of a file, or a store"
+            )
         return journal
     # Loaded by those who have a journal in a file.
     from understudy.journal.sqlite import SqliteStore
