@@ -65,9 +65,12 @@ KEPT = ("TypeVar", "assert_never", "cast", "isinstance", "len")
 ENUM = cst.parse_expression("enum.Enum")
 NAMED = m.Call(m.Name("TypeVar")) | m.Subscript(m.Name("Literal"))
 TYPE = m.SimpleStatementLine([m.Assign(value=NAMED)])
+TYPED = m.If(m.Name("TYPE_CHECKING"))
 SLOTS = m.SimpleStatementLine([m.Assign([m.AssignTarget(m.Name("__slots__"))])])
 
-SQL = re.compile(r"\W*(PRAGMA|SELECT|INSERT|UPDATE|DELETE|BEGIN|COMMIT|FROM|WHERE) ")
+SQL = re.compile(
+    r"\W*(PRAGMA|SELECT|INSERT|UPDATE|DELETE|BEGIN|COMMIT|FROM|WHERE|CASE) "
+)
 """How a statement or a part of one begins; in which case makes no difference."""
 
 STORES = (cst.Assign, cst.AnnAssign)
@@ -130,7 +133,9 @@ def _changeable(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     elif isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
         children = [] if node.func.value in KEPT else children
     for child in children:
-        if not isinstance(child, DECLARES) and not m.matches(child, TYPE | SLOTS):
+        if not isinstance(child, DECLARES) and not m.matches(
+            child, TYPE | SLOTS | TYPED
+        ):
             yield from _changeable(child)
 
 

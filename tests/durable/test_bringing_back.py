@@ -407,3 +407,11 @@ def test_leaving_at_once_waits_for_those_that_have_not_begun_too() -> None:
     enter(flow, store, idle, nothing, max_paused=0, max_runs=2 * RUNS)
     assert sorted(begun) == list(range(first, RUNS))
     assert {run.status for run in store.unfinished()} == {RunStatus.PAUSED}
+
+
+def test_runs_that_wait_again_where_they_waited_write_nothing() -> None:
+    flow = asking([])
+    store = left(flow)
+    before = store.writes
+    enter(flow, store, idle, glances)
+    assert store.writes == before

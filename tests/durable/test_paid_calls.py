@@ -16,6 +16,7 @@ from understudy import (
     ModelError,
     RetryConfig,
     StatefulStep,
+    sequence,
     stateful_step,
     step,
 )
@@ -101,6 +102,20 @@ def test_a_budget_holds_over_all_lives_of_a_run() -> None:
     assert len(made) == 2
     assert result.usage.calls == 3
     assert result.run_id == RUN
+
+
+def test_what_finished_steps_have_used_counts_in_later_lives_as_well() -> None:
+    made: list[str] = []
+    workflow = sequence(asks(1, made).named("one"), asks(1, made).named("two"))
+    store = Filmed()
+    terms = ends(workflow, budget=Budget(calls=2))
+    live(workflow, store, terms, models={"m": model()})
+    image = image_at(store, 15.0)  # in the call of the second
+
+    result = live(workflow, image, ends(workflow), start=15.0, models={"m": model()})
+    assert result.failure is not None
+    assert result.failure.cause is Cause.BUDGET
+    assert result.usage.calls == 2
 
 
 def test_a_budget_holds_however_often_the_process_dies_in_the_same_step() -> None:

@@ -155,6 +155,11 @@ def test_a_run_expires_on_the_calendar_however_old_it_is() -> None:
             {"usd": 0, "tokens": 7, "calls": 3},
             Budget(usd=Decimal(0), tokens=7, calls=3),
         ),
+        ({"usd": 7, "tokens": 7}, Budget(usd=Decimal("0.000007"), tokens=7)),
+        (
+            {"usd": 0, "tokens": 0, "calls": 0},
+            Budget(usd=Decimal(0), tokens=0, calls=0),
+        ),
         ({}, Budget()),
     ],
 )

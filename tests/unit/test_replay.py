@@ -312,6 +312,13 @@ def test_time_after_an_answer_is_added_until_something_is_at_work_again() -> Non
     [
         # An answer, while something else is at work.
         [Answered(0, "", 5_000_000), Skipped(0, "", 9_000_000)],
+        # A step that has failed was at work: only a pause that fails is an answer.
+        [
+            Answered(0, "", 5_000_000),
+            Paused(0, "", 5_000_000),
+            Failed(0, "", 6_000_000, 1_000_000, to_plain(FAILURE), 1),
+            Finished(0, "", 20_000_000, 4_000_000),
+        ],
         # What has ended had begun before all waited, as far as is known.
         [Paused(0, "", 5_000_000), Finished(0, "", 6_000_000, 3_000_000)],
     ],
