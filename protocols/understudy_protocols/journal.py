@@ -8,7 +8,7 @@ numbers, which the one who executes them gives out in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -147,7 +147,9 @@ class Store(Protocol):
         """Return the shape of that id."""
         ...
 
-    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+    def left_over(
+        self, after: int, damaged: Callable[[str], None] | None = None
+    ) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         """Return the next few runs that have no terminal status, each with its records.
 
         No more than an event loop can do without for some milliseconds.  None stands
@@ -156,6 +158,8 @@ class Store(Protocol):
 
         Args:
           after: by row, from behind this one on; there are no more if none comes.
+          damaged: told of each run that is damaged itself, in words, and the others
+            come all the same; None to have that raised.
         """
         ...
 

@@ -283,11 +283,13 @@ class Breaking(MemoryStore):
 
     reads = writes_until = 10**9
 
-    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+    def left_over(
+        self, after: int, damaged: Callable[[str], None] | None = None
+    ) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         self.reads -= 1
         if self.reads < 0:
             raise JournalError("the disk is broken")
-        return super().left_over(after)
+        return super().left_over(after, damaged)
 
     def write(self, batch: Batch) -> None:
         if self.writes_until <= 0:

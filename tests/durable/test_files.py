@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,37 @@ def test_a_run_goes_on_in_the_next_runtime_that_has_the_file(tmp_path: Path) -> 
         found = reader.find(RUN)
         assert found is not None
         assert found.status is RunStatus.COMPLETED
+
+
+def test_a_run_whose_very_row_is_damaged_keeps_no_other_from_going_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow: Flow = sequence(one, pause("ask", output=str))
+    path = tmp_path / "runs.db"
+
+    async def begin() -> None:
+        async with Runtime(workflow, journal=path) as runtime:
+            for number in range(3):
+                run_id = f"run {number}"
+                handle = await runtime.submit(workflow, number, run_id=run_id)
+                await handle.wait(RunStatus.PAUSED)
+
+    async def look() -> None:
+        async with Runtime(workflow, journal=path) as runtime:
+            there = [handle.run_id for handle in runtime.list()]
+            assert there == ["run 0", "run 2"]
+            with pytest.raises(
+                JournalCorruptError, match="the run in row 2 is damaged"
+            ):
+                await runtime.submit(workflow, 1, run_id="run 1")
+
+    trio.run(begin)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE runs SET created_at = 1 WHERE row = 2")
+    trio.run(look)
+    assert caplog.messages == [
+        f"a run stays where it is: the journal {path}: the run in row 2 is damaged"
+    ]
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -120,7 +152,9 @@ def test_a_runtime_whose_journal_was_taken_over_writes_nothing_more(
         assert not any(isinstance(one, Answered) for one in records)
 
 
-def test_a_journal_with_a_damaged_run_is_refused_and_let_go_of(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_read_on_is_refused_and_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "runs.db"
     waits = pause("ask", output=str)
 
@@ -132,16 +166,15 @@ def test_a_journal_with_a_damaged_run_is_refused_and_let_go_of(tmp_path: Path) -
         async with Runtime(waits, journal=path):
             pass
 
+    def unreadable(*_: object) -> list[object]:
+        raise JournalCorruptError("a page of it is damaged")
+
     trio.run(begin)
-    with sqlite3.connect(path) as other:
-        other.execute("UPDATE runs SET workflow = 'asks'")
-    other.close()
-    for _ in range(2):  # what is refused holds nothing: no task, no lock
-        with pytest.raises(JournalCorruptError, match="row 1 is damaged"):
-            trio.run(again)
-    with sqlite3.connect(path) as other:
-        other.execute("UPDATE runs SET workflow = 'ask'")
-    other.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("understudy.journal.reading.left_runs", unreadable)
+        for _ in range(2):  # what is refused holds nothing: no task, no lock
+            with pytest.raises(JournalCorruptError, match="a page of it is damaged"):
+                trio.run(again)
     trio.run(again)
 
 

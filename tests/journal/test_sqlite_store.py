@@ -150,6 +150,33 @@ def test_a_damaged_record_is_missed_by_its_own_run_alone(tmp_path: Path) -> None
                 store.records(row)
 
 
+@pytest.mark.parametrize("bad", [{1}, {30}, {2, 3, 7}, set(range(1, 30)), {1, 30}])
+def test_a_run_that_is_damaged_itself_hides_no_other_and_is_told_of_once(
+    bad: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.journal.reading.LEFT_RUNS", 4)
+    path = tmp_path / "runs.db"
+    rows = range(1, 31)
+    with opened(path) as store:
+        batch = Batch()
+        for row in rows:
+            accepts(batch, row)
+        store.write(batch)
+    for row in bad:
+        by_hand(path, f"UPDATE runs SET workflow = 'v' WHERE row = {row}")
+    told: list[str] = []
+    seen: list[int] = []
+    with opened(path) as store:
+        while page := store.left_over(seen[-1] if seen else 0, told.append):
+            seen += [run.row for run, _ in page]
+        with pytest.raises(JournalCorruptError, match="is damaged"):
+            all_left_over(store)
+    assert seen == [row for row in rows if row not in bad]
+    assert told == [
+        f"the journal {path}: the run in row {row} is damaged" for row in sorted(bad)
+    ]
+
+
 def test_all_threads_read_while_one_writes(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     failed: list[Exception] = []

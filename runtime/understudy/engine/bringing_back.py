@@ -33,13 +33,17 @@ async def bring_all_back(
     """
     last = 0
     # What is read is used before anybody has a turn, who could make it untrue.
-    while page := store.left_over(last):
+    while page := store.left_over(last, _stays):
         for stored, contents in page:
             workflow = hosted.get(stored.workflow)
             if workflow is not None and stored.run_id not in live:
                 _bring_back(stored, contents, reception, workflow)
         last = page[-1][0].row
         await trio.lowlevel.checkpoint()
+
+
+def _stays(damage: str) -> None:
+    _LOG.error("a run stays where it is: %s", damage)
 
 
 def _bring_back(

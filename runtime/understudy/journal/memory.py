@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -110,7 +110,9 @@ class MemoryStore:
         runs = [run for run in self._runs.values() if not run.status.terminal]
         yield from sorted(runs, key=lambda run: run.row)
 
-    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+    def left_over(
+        self, after: int, damaged: Callable[[str], None] | None = None
+    ) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         """See `Store`."""
         behind = map(self._runs.get, range(after + 1, self._last + 1))
         open_ones = (run for run in behind if run and not run.status.terminal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
@@ -54,10 +54,33 @@ def find_run(connection: Connection, run_id: str) -> StoredRun | None:
     return stored_run(found[0]) if found else None
 
 
+def left_runs(
+    connection: Connection, after: int, damaged: Callable[[JournalCorruptError], None]
+) -> list[tuple[StoredRun, list[bytes] | None]]:
+    """Return the next few runs that are not over, with their records; see `Store`.
+
+    Args:
+      damaged: told of each run that is damaged itself, once.
+    """
+    found: list[tuple[StoredRun, list[bytes] | None]] = []
+    while not found and (page := left_page(connection, after)):
+        for row, records in page:
+            try:
+                run = stored_run(row)
+            except JournalCorruptError as error:
+                if found:
+                    break  # it is the first one next time
+                damaged(error)
+            else:
+                found.append((run, records))
+        after = page[-1][0][0]
+    return found
+
+
 def left_page(
     connection: Connection, after: int
-) -> list[tuple[StoredRun, list[bytes] | None]]:
-    """Return the next few runs that are not over, with their records; see `Store`."""
+) -> list[tuple[Sequence[Any], list[bytes] | None]]:
+    """Return the next few runs as they stand there, each what `stored_run` takes."""
     page = run_rows(connection, UNFINISHED, (), after, LEFT_RUNS)
     rows = [found[0] for found in page]
     records: list[Any] = []
@@ -78,7 +101,7 @@ def left_page(
         cut = records[-1][0]
         contents[cut] = None
         del page[max(1, rows.index(cut)) :]
-    return [(stored_run(found), contents.get(found[0])) for found in page]
+    return [(found, contents.get(found[0])) for found in page]
 
 
 def run_rows(

@@ -23,7 +23,11 @@ from understudy.journal.lock import OwnerLock
 from understudy.journal.opening import take_over
 from understudy.journal.place import journal_place
 from understudy.journal.troubles import TROUBLE, journal_error, told
-from understudy_protocols.errors import JournalError, JournalStaleError
+from understudy_protocols.errors import (
+    JournalCorruptError,
+    JournalError,
+    JournalStaleError,
+)
 from understudy_protocols.journal import Batch, Request, StoredRun
 
 LOOK_EVERY: Final = 0.01
@@ -112,10 +116,18 @@ class SqliteStore:
         with self._reading() as taken:
             return reading.shape_of(taken.reader, number)
 
-    def left_over(self, after: int) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
+    def left_over(
+        self, after: int, damaged: Callable[[str], None] | None = None
+    ) -> Sequence[tuple[StoredRun, list[bytes] | None]]:
         """See `Store`."""
         with self._reading() as taken:
-            return reading.left_page(taken.reader, after)
+
+            def told_of(error: JournalCorruptError) -> None:
+                if damaged is None:
+                    raise error
+                damaged(f"the journal {self._path}: {error}")
+
+            return reading.left_runs(taken.reader, after, told_of)
 
     def find(self, run_id: str) -> StoredRun | None:
         """See `Store`."""
