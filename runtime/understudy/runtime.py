@@ -170,6 +170,7 @@ class Runtime(Runs, Generic[D]):
         self._drain_timeout = drain_timeout
         self._utcnow = utcnow
         self._calm = trio.Event()
+        self._entered = False
         watchdog = Watchdog(trio.current_time, kill_timeout)
         self._flow = Flow(
             watchdog,
@@ -399,11 +400,14 @@ class Runtime(Runs, Generic[D]):
     # --- life ----------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise SetupError("a Runtime can be entered only once; make another one")
         self._flow.enter_system()
         if self._model_services is not None:
             self._model_services.begin()
         if self._keeping is not None:
             self._keeping.open()
+        self._entered = True
         try:
             await self._system.__aenter__()
         except BaseException:

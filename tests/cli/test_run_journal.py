@@ -427,6 +427,20 @@ def test_a_journal_of_something_else_is_refused_before_anything_is_emptied(
     assert place.out.read_text() == "precious\n"
 
 
+def test_a_call_that_is_refused_leaves_no_output_behind(
+    command: Command, place: Place
+) -> None:
+    place.give(*orders(range(2)))
+    place.journal.write_text("these are my notes, and no database at all\n" * 100)
+
+    refused(command(*place.words("packing")))
+
+    assert not place.out.exists()
+    place.out.touch()
+    refused(command(*place.words("packing")))
+    assert place.out.exists()
+
+
 # --- ends before the end ----------------------------------------------------------------
 
 

@@ -351,3 +351,11 @@ def test_what_speaks_http_is_loaded_where_it_is_used() -> None:
         "assert 'httpx' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_runtime_takes_no_models_that_have_no_names() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Runtime(ask, models=5)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "models is 5; give models by their names, or the path of a file"
+    )

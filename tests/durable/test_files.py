@@ -18,10 +18,12 @@ from understudy.journal.sqlite import SqliteStore
 from understudy.journal.verifying import verify
 from understudy.workflows.nodes import Workflow
 from understudy_protocols.errors import (
+    AdmissionError,
     JournalBusyError,
     JournalCorruptError,
     JournalWriteError,
     RuntimeFailed,
+    SetupError,
 )
 from understudy_protocols.journal import Batch
 from understudy_protocols.records import Answered, decode_record
@@ -194,3 +196,28 @@ def test_a_journal_that_fails_while_it_is_opened_is_let_go_of() -> None:
     for _ in range(2):
         with pytest.raises(JournalWriteError, match="the disk is full"):
             trio.run(main)
+
+
+def test_a_runtime_and_a_store_are_for_one_block_at_a_time(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+
+    async def main() -> None:
+        with pytest.raises(AdmissionError, match="it has not been started"):
+            await Runtime(one, journal=store).run(one, "input", run_id=RUN)
+        runtime = Runtime(one, journal=store)
+        async with runtime:
+            with pytest.raises(SetupError, match="can be entered only once"):
+                await runtime.__aenter__()
+            with pytest.raises(
+                JournalBusyError, match="another runtime has this store"
+            ):
+                await Runtime(one, journal=store).__aenter__()
+            assert (await runtime.run(one, "input", run_id=RUN)).value == 1
+        with pytest.raises(AdmissionError, match="it is stopping"):
+            await runtime.run(one, "input", run_id="another")
+        with pytest.raises(SetupError, match="can be entered only once"):
+            await runtime.__aenter__()
+        async with Runtime(one, journal=store) as again:
+            assert (await again.run(one, "input", run_id=RUN)).value == 1
+
+    trio.run(main)

@@ -37,6 +37,7 @@ class Named(str):
 MISTAKES: dict[str, tuple[dict[str, object], str]] = {
     "an id that is a number": ({"run_id": 7}, "run_id is 7; give a text"),
     "an id that is no Unicode": ({"run_id": "\ud800"}, "run_id is '\\ud800'; give a"),
+    "an empty id": ({"run_id": ""}, "run_id is ''; give a text that is not empty"),
     "a tenant that is a number": ({"tenant": 7}, "tenant is 7; give a text"),
     "no tenant": ({"tenant": None}, "tenant is None; give a text"),
     "a priority in words": ({"priority": "high"}, "priority is 'high'; give a whole"),

@@ -46,6 +46,7 @@ def _close(spec: JobSpec, ended: Ended) -> int:
     for words in ended.refused:
         say(f"understudy: {words}")
     if ended.misuse:
+        spec.output.unmake()
         say(f"understudy: {ended.misuse}")
         return EXIT_MISUSE
     if not ended.stopped:

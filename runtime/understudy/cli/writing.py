@@ -32,10 +32,18 @@ class OutputFile:
     Args:
       name: how to call it in messages.
       fd: its descriptor.
+      made: whether it was not there before.
     """
 
     name: str
     fd: int
+    made: bool = False
+
+    def unmake(self) -> None:
+        """Remove what was made, if nothing was written: the call was wrong."""
+        if self.made and os.fstat(self.fd).st_size == 0:
+            with suppress(OSError):
+                os.unlink(self.name)
 
 
 def open_output(
@@ -69,7 +77,7 @@ def open_output(
         elif not journaled:
             flags |= os.O_TRUNC
     try:
-        return OutputFile(path, os.open(path, flags, 0o666))
+        return OutputFile(path, os.open(path, flags, 0o666), bool(flags & os.O_EXCL))
     except OSError as error:
         raise SetupError(f"cannot write {path}: {error.strerror}") from error
 

@@ -10,7 +10,7 @@ from understudy.engine.flow import Flow
 from understudy.engine.hosting import Hosted
 from understudy.engine.reception import Reception
 from understudy.engine.strand import Answerable, Run
-from understudy.engine.terms import checked_text
+from understudy.engine.terms import checked_id
 from understudy.workflows.inputs import admit
 from understudy_protocols.errors import SetupError, UnderstudyError
 from understudy_protocols.failures import Cause, Failure
@@ -125,7 +125,7 @@ class Desk:
     ) -> str:
         """See `Runtime.fork`."""
         if new_id is not None:
-            new_id = checked_text("new_id", new_id)
+            new_id = checked_id("new_id", new_id)
             if new_id in self._door.live:
                 # Which need not stand in the journal yet.
                 raise SetupError(f"there is a run {new_id!r}; give the fork another id")

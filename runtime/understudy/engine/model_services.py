@@ -20,7 +20,7 @@ def models_of(given: Mapping[str, Model] | str | Path) -> Mapping[str, Model]:
     """Return the models that a runtime is given, or that a file describes.
 
     Raises:
-      ConfigError: the file says what cannot be meant, or a model that is to stand
+      ConfigError: it is neither, the file says what cannot be meant, or a model that is to stand
         in for another is not there.
     """
     # Here, and not when the first step asks one: it takes a while.
@@ -30,6 +30,7 @@ def models_of(given: Mapping[str, Model] | str | Path) -> Mapping[str, Model]:
         from understudy.config.models import configured_models
 
         return configured_models(given)
+    _check_mapping(given)
     for name, model in given.items():
         for other in model.fallbacks if isinstance(model, GatedModel) else ():
             if other not in given:
@@ -38,6 +39,13 @@ def models_of(given: Mapping[str, Model] | str | Path) -> Mapping[str, Model]:
                     f"such model in this runtime, but {', '.join(map(repr, given))}"
                 )
     return given
+
+
+def _check_mapping(given: object) -> None:
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"models is {given!r}; give models by their names, or the path of a file"
+        )
 
 
 class ModelServices:

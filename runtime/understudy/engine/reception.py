@@ -145,6 +145,7 @@ class Reception:
         run = self._door.live.get(run_id)
         if run is not None or self.durable is None:
             return run
+        self._door.check_open()
         stored = self.durable.find(run_id)
         if stored is None:
             return None

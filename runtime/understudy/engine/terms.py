@@ -29,7 +29,7 @@ def checked_terms(terms: Terms) -> Terms:
     _check_times(terms.deadline, terms.expires_at)
     _check_metadata(terms.metadata)
     return Terms(
-        None if terms.run_id is None else checked_text("run_id", terms.run_id),
+        None if terms.run_id is None else checked_id("run_id", terms.run_id),
         terms.deadline,
         terms.expires_at,
         terms.budget,
@@ -37,6 +37,18 @@ def checked_terms(terms: Terms) -> Terms:
         checked_text("tenant", terms.tenant),
         terms.metadata,
     )
+
+
+def checked_id(what: str, value: object) -> str:
+    """Return the id that *value* is.
+
+    Raises:
+      ConfigError: it is none, or one that cannot be written down.
+    """
+    text = checked_text(what, value)
+    if not text:
+        _refuse(what, value, "a text that is not empty")
+    return text
 
 
 def checked_text(what: str, value: object) -> str:

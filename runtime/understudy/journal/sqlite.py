@@ -24,6 +24,7 @@ from understudy.journal.opening import take_over
 from understudy.journal.place import journal_place
 from understudy.journal.troubles import TROUBLE, journal_error, told
 from understudy_protocols.errors import (
+    JournalBusyError,
     JournalCorruptError,
     JournalError,
     JournalStaleError,
@@ -67,7 +68,11 @@ class SqliteStore:
 
     def open(self) -> None:
         """See `Store`."""
-        assert self._open is None, "a store is opened once"
+        if self._open is not None:
+            raise JournalBusyError(
+                f"the journal {self._path}: another runtime has this store; give each "
+                "a file of its own"
+            )
         with told(self._path):
             place = journal_place(self._path)
             lock = OwnerLock(place)
