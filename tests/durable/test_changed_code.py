@@ -29,7 +29,7 @@ from understudy import (
     step,
 )
 from understudy.journal.memory import MemoryStore
-from understudy.testing import seeds
+from understudy.testing import run_seeded, seeds
 from understudy.workflows.joins import Join
 from understudy.workflows.nodes import (
     Cascade,
@@ -259,6 +259,119 @@ def test_a_held_run_goes_on_by_itself_when_the_code_is_what_it_was() -> None:
     assert (result.value, done()) == ("c", ["b", "c"])
 
 
+@pytest.mark.parametrize(
+    ("now", "ran_then"),
+    [
+        (made("a", "b", "c", "d"), ["b", "c", "d"]),
+        (made("a", "b", "c", c="2"), ["b", "c"]),
+        (made("a", "b"), ["b"]),
+    ],
+)
+def test_a_held_run_goes_on_under_any_code_that_it_would_have_gone_on_under(
+    now: Flow, ran_then: list[str]
+) -> None:
+    image = crashed(made("a", "b", "c"), 1.5)
+    held(made("a", "b", "c", b="2"), image)
+
+    async def waits(runtime: Runtime[object]) -> object:
+        return await runtime.get(RUN).result()
+
+    result = cast("RunResult[object]", live(now, image, waits))
+    assert (result.value, done()) == (ran_then[-1], ran_then)
+
+
+def test_a_held_run_says_what_is_in_its_way_now() -> None:
+    image = crashed(made("a", "b", "c"), 1.5)
+    first = "a: version is now 2, and was not there"
+    assert held(made("a", "b", "c", a="2"), image) == first
+    # Seen where it stands, and not among what it has done.
+    second = "b: version is now 2, and was not there"
+    for _ in range(2):
+        assert held(made("a", "b", "c", b="2"), image) == second
+    told = [one.detail for one in records_of(image) if isinstance(one, Held)]
+    assert told == [first, second]
+    assert not any(isinstance(one, Released) for one in records_of(image))
+    found = image.find(RUN)
+    assert found is not None
+    assert found.status is RunStatus.HELD
+
+
+def test_a_held_run_is_asked_for_twice_in_one_life_and_says_it_once() -> None:
+    image = crashed(made("a", "b", "c"), 1.5)
+    held(made("a", "b", "c", a="2"), image)
+    new = made("a", "b", "c", b="2")
+
+    async def twice(runtime: Runtime[object]) -> None:
+        for _ in range(2):
+            with pytest.raises(RunHeldError, match="b: version"):
+                await runtime.submit(new, "input", run_id=RUN)
+
+    live(new, image, twice, resume="manual")
+    assert sum(isinstance(one, Held) for one in records_of(image)) == 2
+
+
+def test_a_held_run_whose_records_lead_nowhere_is_not_let_go_over_and_over() -> None:
+    image = crashed(made("a", "b", "c"), 1.5)
+    held(made("b", "c"), image)
+    held(made("b", "c"), image, accept_changes=True)
+    records = records_of(image)
+    held(made("b", "c"), image, accept_changes=True)
+    assert records_of(image) == records
+    assert not any(isinstance(one, Released) for one in records)
+
+
+# --- another name -------------------------------------------------------------------
+
+
+def test_runs_of_a_workflow_that_is_not_there_are_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    old = made("a", "b").named("letters")
+    store = Filmed()
+
+    async def four(runtime: Runtime[object]) -> None:
+        await runtime.run(old, "input", run_id="over")
+        handles = [await runtime.submit(old, "input") for _ in range(3)]
+        for handle in handles:
+            await handle.result()
+
+    live(old, store, four)
+    image = image_at(store, 2.5)
+    new = old.named("mail")
+    live(new, image, ends(new))
+    assert [(one.name, one.levelname) for one in caplog.records] == [
+        ("understudy.runtime", "WARNING")
+    ]
+    told = (
+        "unfinished runs of workflow 'letters' stay where they are (3): this runtime "
+        "does not host it; to go on with them, or to cancel them, host a workflow "
+        "under that name, say with `.named('letters')`"
+    )
+    assert caplog.messages == [told]
+    caplog.clear()
+    live(old, image_at(store, 9.0), ends(old))
+    assert not caplog.records
+
+
+def test_a_run_goes_on_under_the_name_that_its_workflow_had() -> None:
+    old = made("a", "b").named("letters")
+    image = crashed(old, 1.5)
+    new = made("a", "b", "c").named("mail")
+
+    async def both(runtime: Runtime[object]) -> object:
+        with pytest.raises(SetupError, match="in another workflow, 'letters'"):
+            await runtime.submit(new, "input", run_id=RUN)
+        return await runtime.get(RUN).result()
+
+    async def life() -> object:
+        kept = new.named("letters")
+        async with Runtime(new, kept, journal=image) as runtime:
+            return await both(runtime)
+
+    result = cast("RunResult[object]", run_seeded(life, seed=0))
+    assert result.value == "c"
+
+
 def test_accepting_changes_does_not_repeat_what_must_not_be_repeated() -> None:
     def pays(version: str) -> Flow:
         async def body(context: Context[object]) -> str:
@@ -418,3 +531,34 @@ def test_a_run_is_held_just_where_it_has_been_at_what_has_changed(
         result, told = outcome_of(new, image, before, seed, True)
         assert told is None
     check_meaning(spec, 7, result)  # type: ignore[arg-type]
+
+
+@settings(
+    max_examples=int(os.environ.get("UNDERSTUDY_RESUMES", "200")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    spec=trees(),
+    seed=seeds(),
+    at=st.floats(0, 1),
+    which=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+)
+def test_a_run_that_was_held_goes_on_just_where_it_would_have_had_it_not_been(
+    spec: Group, seed: int, at: float, which: tuple[int, int]
+) -> None:
+    old = build(spec)
+    store = Filmed()
+    live(old, store, ends(old, 7), seed=seed)
+    before, image = store.images[round(at * (len(store.images) - 1))]
+    there = names(old)
+    wrong, right = (versioned(old, there[one % len(there)]) for one in which)
+    was_held = image.copy()
+    outcome_of(wrong, was_held, before, seed, False)
+    found = was_held.find(RUN)
+    if found is None or found.status is not RunStatus.HELD:
+        return
+    result, told = outcome_of(right, was_held, before, seed, False)
+    assert told == outcome_of(right, image.copy(), before, seed, False)[1]
+    if told is None:
+        check_meaning(spec, 7, result)  # type: ignore[arg-type]

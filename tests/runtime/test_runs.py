@@ -460,7 +460,7 @@ def test_the_same_id_in_another_workflow_is_refused(seed: int) -> None:
     async def main() -> None:
         async with Runtime(double, hangs) as runtime:
             first = await runtime.submit(double, 1, run_id="x")
-            with pytest.raises(SetupError, match="another workflow"):
+            with pytest.raises(SetupError, match="another workflow, 'double'"):
                 await runtime.submit(hangs, 1, run_id="x")
             assert (await first.result()).value == 2
             again = await runtime.submit(hangs, 1, run_id="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 
 import trio
@@ -32,14 +33,26 @@ async def bring_all_back(
       JournalError: it cannot be read.
     """
     last = 0
+    strange = Counter[str]()
     # What is read is used before anybody has a turn, who could make it untrue.
     while page := store.left_over(last, _stays):
         for stored, contents in page:
             workflow = hosted.get(stored.workflow)
-            if workflow is not None and stored.run_id not in live:
+            if workflow is None:
+                strange[stored.workflow] += 1
+            elif stored.run_id not in live:
                 _bring_back(stored, contents, reception, workflow)
         last = page[-1][0].row
         await trio.lowlevel.checkpoint()
+    for name, count in strange.items():
+        _LOG.warning(
+            "unfinished runs of workflow %r stay where they are (%d): this runtime does "
+            "not host it; to go on with them, or to cancel them, host a workflow under "
+            "that name, say with `.named(%r)`",
+            name,
+            count,
+            name,
+        )
 
 
 def _stays(damage: str) -> None:

@@ -16,7 +16,7 @@ from understudy.engine.hosting import Hosted
 from understudy.engine.recovery import Recovery
 from understudy.engine.replay import is_answer
 from understudy.engine.run_journal import RunJournal
-from understudy.engine.shapes import ChangedError, Shapes, held_for, shape_of
+from understudy.engine.shapes import CHANGED, ChangedError, Shapes, held_for, shape_of
 from understudy.engine.strand import Run
 from understudy.journal.recorder import Recorder
 from understudy.journal.references import references
@@ -33,6 +33,7 @@ from understudy_protocols.journal import MAX_RECOVERIES, Store, StoredRun
 from understudy_protocols.outcomes import RunStatus
 from understudy_protocols.records import (
     Accepted,
+    Held,
     Record,
     decode_record,
     encode_record,
@@ -230,10 +231,11 @@ class DurableRuns:
             raise self._held[stored.run_id]
         held = held_for(rest)
         if held and stored.status is RunStatus.HELD and not release:
-            shape = shape_of(stored.fingerprint, rest)
-            if not self._shapes.settle(held, hosted.name, shape):
+            if held.reason != CHANGED:
                 raise RunHeldError(stored.run_id, held.reason, held.detail)
-            release = True
+            self._see_that_it_fits(stored, accepted, rest, hosted, held)
+            # It goes on as if it had never been held, and nothing is accepted.
+            release, held = True, None
         run = self._recovery.cell(stored, accepted, rest, hosted)
         journal = run.journal
         assert journal is not None, "its cell was made with one"
@@ -354,6 +356,32 @@ class DurableRuns:
         self._flow.suspend(run, error, RunStatus.HELD)
 
     # --- inside --------------------------------------------------------------------
+
+    def _see_that_it_fits(
+        self,
+        stored: StoredRun,
+        accepted: Accepted,
+        records: list[Record],
+        hosted: Hosted,
+        held: Held,
+    ) -> None:
+        """See that a run that other code was not fit for can go on with this.
+
+        Its records are followed in a cell of which nothing is kept: until it is known
+        where they lead, it stays held, and nobody need hear of it.
+
+        Raises:
+          RunHeldError: it cannot; if it is for another reason, that is on record.
+        """
+        run = self._recovery.cell(stored, accepted, records, hosted)
+        try:
+            self._recovery.follow(run, hosted, records, None)
+        except RunHeldError as error:
+            if error.reason == CHANGED and error.detail != held.detail:
+                assert run.journal is not None, "its cell was made with one"
+                run.journal.held(error.reason, error.detail)
+                self._held[run.id] = error
+            raise
 
     def _records(self, known: StoredRun) -> list[Record]:
         return [decode_record(one) for one in self.store.records(known.row)]

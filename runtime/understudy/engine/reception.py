@@ -150,7 +150,7 @@ class Reception:
         if stored is None:
             return None
         if stored.workflow != hosted.name:
-            raise _taken(run_id, "in another workflow")
+            raise _taken(run_id, f"in another workflow, {stored.workflow!r}")
         return self.resume(stored, hosted)
 
     def _cell(
@@ -180,7 +180,7 @@ class Reception:
 
 def _same_run(run: Run, hosted: Hosted, frozen: object) -> Run:
     if run.workflow != hosted.name:
-        raise _taken(run.id, "in another workflow")
+        raise _taken(run.id, f"in another workflow, {run.workflow!r}")
     if run.state.inputs != frozen:
         raise _taken(run.id, "with another input")
     return run

@@ -68,12 +68,6 @@ class Shapes:
             self.now[name] = number_of(shape.encode())
             self._known[self.now[name]] = shape
 
-    def settle(self, held: Held, workflow: str, before: int) -> bool:
-        """Whether what a run was held for is in its way no more."""
-        return held.reason == CHANGED and (
-            self.accept_changes or before == self.now[workflow]
-        )
-
     def compare(
         self, workflow: str, before: int | None, paths: Callable[[], Iterable[str]]
     ) -> None:
