@@ -76,12 +76,13 @@ class Mailbox(Generic[T]):
         whom to wake.  It is not called again for a message that is left lying:
         a consumer that stops looking while there are some hands its turn on.
       overflows: how often the policy had to be applied; a count.
+      waiting: the messages, in line.  Others may look whether there are any: that is
+        done several times for each message.
     """
 
     __slots__ = (
         "_ahead",
         "_blocked",
-        "_items",
         "_on_dropped",
         "_reason",
         "address",
@@ -89,6 +90,7 @@ class Mailbox(Generic[T]):
         "on_ready",
         "overflow",
         "overflows",
+        "waiting",
     )
 
     def __init__(
@@ -110,7 +112,7 @@ class Mailbox(Generic[T]):
         self.on_ready: Callable[[], None] = _nobody_to_wake
         self._on_dropped: Callable[[T, str], None] = on_dropped or _nobody_to_tell
         self._reason: str | None = None
-        self._items: deque[T] = _NO_LINE
+        self.waiting: deque[T] = _NO_LINE
         # How many of the first items were put in front, and so do not count.
         self._ahead = 0
         # Senders that wait for room, in line, each with its item; made for the
@@ -127,9 +129,9 @@ class Mailbox(Generic[T]):
         """
         if self._reason is not None:
             raise self._stopped()
-        items = self._items
+        items = self.waiting
         if items is _NO_LINE:
-            items = self._items = deque()
+            items = self.waiting = deque()
         if len(items) - self._ahead < self.capacity:
             items.append(item)
             self.on_ready()
@@ -176,9 +178,9 @@ class Mailbox(Generic[T]):
         """
         if self._reason is not None:
             raise self._stopped()
-        if self._items is _NO_LINE:
-            self._items = deque()
-        self._items.appendleft(item)
+        if self.waiting is _NO_LINE:
+            self.waiting = deque()
+        self.waiting.appendleft(item)
         self._ahead += 1
         self.on_ready()
 
@@ -188,29 +190,29 @@ class Mailbox(Generic[T]):
         Raises:
           trio.WouldBlock: there is none, which a closed mailbox always says.
         """
-        if not self._items:
+        if not self.waiting:
             raise trio.WouldBlock
-        item = self._items.popleft()
+        item = self.waiting.popleft()
         if self._ahead:
             self._ahead -= 1
         if self._blocked and self.has_room:
             sender = next(iter(self._blocked))
-            self._items.append(self._blocked.pop(sender))
+            self.waiting.append(self._blocked.pop(sender))
             trio.lowlevel.reschedule(sender)
         return item
 
     def rest(self) -> None:
         """Let go of the room for messages, as nothing is in it; called when idle."""
-        if not self._items:
-            self._items = _NO_LINE
+        if not self.waiting:
+            self.waiting = _NO_LINE
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.waiting)
 
     @property
     def has_room(self) -> bool:
         """Whether one message more would be within the capacity."""
-        return len(self._items) - self._ahead < self.capacity
+        return len(self.waiting) - self._ahead < self.capacity
 
     @property
     def blocked(self) -> int:
@@ -236,8 +238,8 @@ class Mailbox(Generic[T]):
         if self._reason is not None:
             return []
         self._reason = reason
-        left = [*self._items]
-        self._items = _NO_LINE
+        left = [*self.waiting]
+        self.waiting = _NO_LINE
         self._ahead = 0
         blocked, self._blocked = self._blocked or (), None
         for sender in blocked:
@@ -255,9 +257,9 @@ class Mailbox(Generic[T]):
                 self._on_dropped(item, "overflow")
             case Overflow.DROP_OLD:
                 # What was put in front is older than its place says.
-                oldest = self._items[self._ahead]
-                del self._items[self._ahead]
-                self._items.append(item)
+                oldest = self.waiting[self._ahead]
+                del self.waiting[self._ahead]
+                self.waiting.append(item)
                 self.on_ready()
                 self._on_dropped(oldest, "overflow")
             case _:

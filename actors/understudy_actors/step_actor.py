@@ -137,7 +137,7 @@ class StepActor(Generic[M]):
         self.busy -= 1
         if self._returning:
             self._give_back(next(iter(self._returning.values())))
-        elif len(self.mailbox):
+        elif self.mailbox.waiting:
             self._wake()
 
     async def regain(self, worker: Worker[M]) -> None:
@@ -277,7 +277,7 @@ class StepActor(Generic[M]):
             self._awake(worker)
             while True:
                 if not (
-                    len(mailbox)
+                    mailbox.waiting
                     and worker.holds_permit
                     and not self._returning
                     and self.busy <= self.max_concurrent
@@ -292,7 +292,7 @@ class StepActor(Generic[M]):
                         return False
                     continue
                 message = worker.message = mailbox.take_nowait()
-                if self._waking is None and len(mailbox):
+                if self._waking is None and mailbox.waiting:
                     self._wake()
                 await work.handle(message, worker)
                 self.looking = False
@@ -387,7 +387,7 @@ class StepActor(Generic[M]):
 
     def _rested(self) -> None:
         self._waves.due = None
-        if len(self.mailbox):
+        if self.mailbox.waiting:
             self._wake()
 
     def _fail(self, error: BaseException) -> None:

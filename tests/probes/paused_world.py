@@ -186,7 +186,7 @@ class Places(trio.abc.Instrument):
         door = self.runtime._door
         moving: set[Run] = set()
         for op in self.ops:
-            live = [one.strand for one in op.mailbox._items if not one.strand.ended]
+            live = [one.strand for one in op.mailbox.waiting if not one.strand.ended]
             if len(live) > op.mailbox.capacity:
                 self.wrong.append(f"{op.path} holds {len(live)} messages")
             moving.update(strand.run for strand in [*live, *_in_hand(op.mailbox)])

@@ -80,7 +80,7 @@ def a_message_put_in_front_goes_to_the_end(
     original: Fault, box: Mailbox[Any], item: Any
 ) -> None:
     original(box, item)
-    box._items.rotate(-1)
+    box.waiting.rotate(-1)
     box._ahead -= 1
 
 
@@ -91,7 +91,7 @@ def a_blocked_sender_is_let_go_and_its_message_lost(
     blocked = box.blocked
     item = original(box)
     if box.blocked < blocked:
-        box._items.pop()
+        box.waiting.pop()
     return item
 
 
@@ -123,7 +123,7 @@ def nobody_is_woken_for_a_notice(original: Fault, inbox: Inbox[Any], item: Any) 
 @planted(Mailbox, "take_nowait")
 def the_last_message_comes_first(original: Fault, box: Mailbox[Any]) -> Any:
     if not box._ahead:
-        box._items.rotate(1)
+        box.waiting.rotate(1)
     return original(box)
 
 

@@ -140,7 +140,9 @@ class StepWork:
             worker.will_look()
             if cell.journal is None:
                 op.landed(strand, message.state, entry, value)
-            elif self._record(message, entry, value, cell.journal) and len(op.mailbox):
+            elif (
+                self._record(message, entry, value, cell.journal) and op.mailbox.waiting
+            ):
                 worker.tired = True  # the next message here is the next write
             return
 
