@@ -5,9 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from understudy.journal import writing
 from understudy.journal.checksums import request_checksum, run_checksum, sealed
 from understudy.journal.schema import migrate
 from understudy.journal.values import digest_of
@@ -17,7 +21,11 @@ from understudy.journal.writing import (
     raise_epoch,
     write_batch,
 )
-from understudy_protocols.errors import JournalCorruptError, JournalStaleError
+from understudy_protocols.errors import (
+    JournalCorruptError,
+    JournalError,
+    JournalStaleError,
+)
 from understudy_protocols.journal import Batch, StoredRun
 from understudy_protocols.outcomes import RunStatus
 
@@ -111,14 +119,97 @@ def test_each_change_is_written_also_if_it_comes_alone(tables: Tables) -> None:
         assert tables.rows(changes) == [seen]
 
 
-def test_a_record_alone_is_written_by_one_statement_and_whole(tables: Tables) -> None:
-    said: list[str] = []
-    batch = Batch()
-    batch.records = [(1, 0, b"alone")]
-    tables.connection.set_trace_callback(said.append)
-    tables.write(batch)
-    assert len(said) == 1
-    assert tables.rows("* FROM records") == [(1, 0, sealed(1, 0, b"alone"))]
+def test_what_a_run_alone_writes_is_one_statement_each_time(tables: Tables) -> None:
+    said: set[str] = set()  # what a trigger does is told under its statement's words
+    begins, goes_on, pauses, ends = Batch(), Batch(), Batch(), Batch()
+    begins.runs, begins.records = [run(1)], [(1, 0, b"begins")]
+    goes_on.records = [(1, 1, b"goes on")]
+    pauses.records, pauses.statuses[1] = [(1, 2, b"pauses")], (RunStatus.PAUSED, 76)
+    ends.records = [(1, 3, b"last step"), (1, 4, b"ends")]
+    ends.statuses[1] = (RunStatus.COMPLETED, 77)
+    tables.connection.set_trace_callback(said.add)
+    for number, batch in enumerate((begins, goes_on, pauses, ends), 1):
+        tables.write(batch)
+        assert len(said) == number
+    tables.connection.set_trace_callback(None)
+    assert tables.rows("* FROM runs") == [
+        (*(1, "run-1", "w", 3, "completed", 11, 77, 1), run_checksum(run(1)))
+    ]
+    assert tables.rows("* FROM records ORDER BY number") == [
+        (1, number, sealed(1, number, content))
+        for number, content in enumerate(
+            (b"begins", b"goes on", b"pauses", b"last step", b"ends")
+        )
+    ]
+
+
+class Write(NamedTuple):
+    """A batch of few things, which need not fit.
+
+    Args:
+      late: its writer owns the journal no more.
+    """
+
+    runs: list[int]
+    records: list[tuple[int, int, bytes]]
+    statuses: dict[int, tuple[RunStatus, int]]
+    late: bool
+
+    def batch(self) -> Batch:
+        batch = Batch()
+        batch.runs = [run(row) for row in self.runs]
+        batch.records = list(self.records)
+        batch.statuses = dict(self.statuses)
+        return batch
+
+
+def writes(runs: int, records: int, statuses: int) -> st.SearchStrategy[Write]:
+    """Return writes of so many things at most."""
+    row = st.integers(1, 2)
+    status = st.tuples(st.sampled_from(RunStatus), st.integers(50, 60))
+    return st.builds(
+        Write,
+        st.lists(row, max_size=runs),
+        st.lists(
+            st.tuples(row, st.integers(0, 9), st.binary(max_size=3)), max_size=records
+        ),
+        st.dictionaries(row, status, max_size=statuses),
+        st.integers(0, 9).map(lambda drawn: drawn == 9),
+    )
+
+
+def paused(row: int, first: tuple[int, int], second: tuple[int, int]) -> Write:
+    """Return the write of two records and of a pause."""
+    records = [(*first, b"a"), (*second, b"b")]
+    return Write([], records, {row: (RunStatus.PAUSED, 50)}, late=False)
+
+
+@given(st.lists(writes(1, 1, 0) | writes(0, 3, 1) | writes(2, 3, 2), min_size=4))
+@example([Write([1, 2], [], {}, False), paused(1, (1, 0), (2, 1))])
+@example([Write([1, 2], [], {}, False), paused(1, (2, 0), (1, 1))])
+@example([Write([1], [], {}, False), paused(1, (1, 0), (1, 0))])
+@settings(max_examples=200)
+def test_what_is_written_in_one_statement_is_what_several_would_write(
+    drawn: list[Write],
+) -> None:
+    def outcome(tables: Tables, write: Write) -> str:
+        try:
+            write_batch(tables.connection, write.batch(), tables.epoch - write.late)
+        except (JournalError, sqlite3.IntegrityError) as error:
+            return str(error)
+        return ""
+
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as one,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as other,
+    ):
+        short, long = Tables(one), Tables(other)
+        for write in drawn:
+            found = outcome(short, write)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(writing, "write_alone", lambda *_: False)
+                assert outcome(long, write) == found
+            assert short.contents() == long.contents()
 
 
 def test_what_comes_with_one_record_is_written_too(tables: Tables) -> None:

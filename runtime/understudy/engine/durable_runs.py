@@ -162,7 +162,7 @@ class DurableRuns:
             self._shapes.now[run.workflow],
             RunStatus.RUNNING if run.begin is None else RunStatus.QUEUED,
             accepted.created_at,
-            self._book.moment(),
+            accepted.created_at,
         )
         journal.accepted(known, accepted)
         begin = run.begin

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Final
 
+from understudy.journal.alone import make_views, write_alone
 from understudy.journal.checksums import (
     request_checksum,
     run_checksum,
@@ -22,15 +22,10 @@ from understudy_protocols.journal import Batch
 _SIZES: Final = (64, 16, 4, 1)
 """Rows of one statement; few sizes, so that each is prepared once."""
 
-_RECORD: Final = (
-    "INSERT INTO records VALUES"
-    " (?, ?, CASE (SELECT value FROM meta WHERE name = 'epoch') WHEN ? THEN ? END)"
-)
-"""One record, of whoever owns the journal: without its epoch it would be NULL."""
-
 
 def raise_epoch(connection: Connection) -> int:
     """Make all who have owned the journal so far stale; return the new epoch."""
+    make_views(connection)
     with transaction(connection):
         connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
         return _epoch(connection)
@@ -44,7 +39,7 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
       JournalCorruptError: a run or record of it is there already, or not there, or
         has ended; nothing is written.
     """
-    if _is_record(batch) and _record_alone(connection, *batch.records[0], epoch):
+    if write_alone(connection, batch, epoch):
         return
     with transaction(connection):
         _check_owner(connection, epoch)
@@ -83,32 +78,6 @@ def write_batch(connection: Connection, batch: Batch, epoch: int) -> None:
             )
         if batch.statuses or batch.recoveries or batch.done:
             _change(connection, batch)
-
-
-def _is_record(batch: Batch) -> bool:
-    """Whether one record is all that is in it."""
-    return len(batch.records) == 1 and not (
-        batch.runs or batch.statuses or batch.recoveries or batch.blobs or batch.done
-    )
-
-
-def _record_alone(
-    connection: Connection, row: int, number: int, content: bytes, epoch: int
-) -> bool:
-    """Write a record in the one statement that is a transaction of its own.
-
-    A run by itself writes little else, and after each wait for the disk whatever is
-    done takes four times as long, as the processor's caches are cold.
-
-    Returns:
-      Whether it was written; why not is for the longer way to find out.
-    """
-    values = (row, number, epoch, sealed(row, number, content))
-    try:
-        connection.execute(_RECORD, values)
-    except sqlite3.IntegrityError:
-        return False
-    return True
 
 
 def _insert(
