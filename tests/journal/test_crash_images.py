@@ -15,7 +15,13 @@ from crash_disk import Files, Op, crashes, recorded
 from journal_probe import accepts, adds, ends, keeps, opened
 
 from understudy.journal.connection import SAFETY, Connection
-from understudy.journal.opening import check_pages, check_tables, prepare
+from understudy.journal.opening import (
+    check_pages,
+    check_tables,
+    log_of,
+    make_room,
+    prepare,
+)
 from understudy.journal.references import references
 from understudy.journal.writing import ask, keep_fingerprint, raise_epoch, write_batch
 from understudy_protocols.errors import JournalError
@@ -74,7 +80,13 @@ def _batches(first: int, dice: random.Random) -> list[Batch]:
     return batches
 
 
-def _take_over(connection: Connection, pragmas: tuple[str, ...]) -> int:
+ROOM = 100_000
+"""Bytes of the log from the beginning; in the end it may be longer."""
+
+
+def _take_over(
+    connection: Connection, place: Path, pragmas: tuple[str, ...], ops: list[Op]
+) -> int:
     for pragma in pragmas:
         connection.execute(pragma)
     prepare(connection)
@@ -82,7 +94,12 @@ def _take_over(connection: Connection, pragmas: tuple[str, ...]) -> int:
     check_pages(connection)
     # So often that crashes hit it.
     connection.execute("PRAGMA wal_autocheckpoint = 20")
-    return raise_epoch(connection)
+    epoch = raise_epoch(connection)
+    log = log_of(place)
+    size = log.stat().st_size
+    make_room(connection, place, ROOM)
+    ops += [Op("write", log.name, size, bytes(ROOM - size)), Op("sync", log.name)]
+    return epoch
 
 
 def _session(
@@ -93,7 +110,7 @@ def _session(
     ops: list[Op] = []
     done = len(model.states) - 1
     with recorded(folder / "runs.db", ops) as connection:
-        epoch = _take_over(connection, pragmas)
+        epoch = _take_over(connection, folder / "runs.db", pragmas, ops)
         keep_fingerprint(connection, b"the shape of w", epoch)
         for batch in _batches(first, random.Random(first)):
             write_batch(connection, batch, epoch)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from journal_probe import by_hand, copied, opened, some_runs
 
 from understudy.journal import connection as connections
 from understudy.journal import opening
-from understudy.journal.opening import check_log, check_pages, prepare, take_over
-from understudy.journal.wal import Log
+from understudy.journal.opening import (
+    ROOM_BYTES,
+    check_log,
+    check_pages,
+    make_room,
+    prepare,
+    take_over,
+)
+from understudy.journal.wal import Log, read_log
+from understudy.journal.writing import raise_epoch
 from understudy_protocols.errors import JournalCorruptError, JournalError
 
 
@@ -44,8 +55,100 @@ def test_what_a_crash_left_in_the_log_is_in_the_file_when_it_is_taken_over(
     # As after a crash in the midst of a write.
     log.write_bytes(log.read_bytes()[:-1])
     with closing(take_over(copy)) as connection:
-        assert log.stat().st_size == 0
+        assert read_log(log).frames == 0
         assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(2,)]
+
+
+def test_the_log_has_room_from_the_beginning_and_stays_as_long(
+    tmp_path: Path,
+) -> None:
+    path, log = tmp_path / "runs.db", tmp_path / "runs.db-wal"
+    zeros = tmp_path / "zeros"
+    with zeros.open("wb", buffering=0) as file:
+        file.write(bytes(ROOM_BYTES))
+        os.fsync(file.fileno())
+    for _ in range(2):
+        with opened(path) as store:
+            assert log.stat().st_size == ROOM_BYTES
+            # A hole would not help: it is filled at the first write.
+            assert log.stat().st_blocks >= zeros.stat().st_blocks
+            some_runs(store, 5)
+            assert log.stat().st_size == ROOM_BYTES
+            assert read_log(log).behind == 0
+        assert not log.exists()
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[tuple[sqlite3.Connection, Path, bytes]]:
+    """A journal with something in its log: a connection, its place, and the log."""
+    place = tmp_path / "written.db"
+    with closing(take_over(place)) as connection:
+        raise_epoch(connection)
+        yield connection, place, (tmp_path / "written.db-wal").read_bytes()
+
+
+Written = tuple[sqlite3.Connection, Path, bytes]
+
+
+def test_room_is_made_behind_what_is_there(written: Written) -> None:
+    connection, place, before = written
+    log = place.with_name("written.db-wal")
+    for size in (len(before) - 1, len(before), len(before) + 1, len(before) + 9000):
+        make_room(connection, place, size)
+        assert log.read_bytes() == before + bytes(max(0, size - len(before)))
+        assert not connection.in_transaction
+    # Nobody has to find it if it has gone, or has nothing in it.
+    for content in (b"", None):
+        log.unlink()
+        if content is not None:
+            log.write_bytes(content)
+        make_room(connection, place)
+        assert (log.read_bytes() if log.exists() else None) == content
+
+
+def test_no_room_is_made_while_another_one_writes(written: Written) -> None:
+    connection, place, before = written
+    connection.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(place, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            make_room(connection, place)
+    assert place.with_name("written.db-wal").read_bytes() == before
+
+
+@pytest.mark.parametrize("plenty", [False, True])
+def test_room_is_a_tenth_of_what_the_disk_has_at_most(
+    plenty: bool, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, place, before = written
+    size = len(before) + 1000
+
+    class Usage(NamedTuple):
+        free: int = 10 * size + plenty
+
+    monkeypatch.setattr(
+        "understudy.journal.opening.shutil.disk_usage", lambda _: Usage()
+    )
+    make_room(connection, place, size)
+    log = place.with_name("written.db-wal").read_bytes()
+    assert len(log) == (size if plenty else len(before))
+
+
+def test_a_disk_that_fails_while_room_is_made_is_written_to_all_the_same(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, place, before = written
+    tries: list[int] = []
+
+    def full(file: int) -> None:
+        tries.append(file)
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr("understudy.journal.opening.os.fsync", full)
+    make_room(connection, place)
+    assert len(tries) == 1
+    assert place.with_name("written.db-wal").read_bytes() == before
+    raise_epoch(connection)
 
 
 def test_what_is_wrong_with_a_log_is_told_with_its_name(

@@ -192,7 +192,7 @@ with opened(path) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, resource.RLIM_INFINITY))
     for row in range(3, 100):
         batch = Batch()
-        accepts(batch, row, "z" * 2000)
+        accepts(batch, row, "z" * 700_000)  # the log has some room
         try:
             store.write(batch)
         except JournalWriteError as error:

@@ -117,6 +117,46 @@ def test_damage_of_the_header_is_known_by_what_follows(
     assert read_log(log) == Log(0, 1, False)
 
 
+def test_room_behind_what_was_written_is_nothing(tmp_path: Path) -> None:
+    content = _six(tmp_path / "x.db")
+    frames = (len(content) - 32) // FRAME
+    log = tmp_path / "x-wal"
+    for size in (31, 32, 32 + FRAME, 100_000):
+        log.write_bytes(content + bytes(size))
+        assert read_log(log) == Log(frames, 0, False)
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_log_that_begins_with_zeros_is_damaged_as_something_stood_there(
+    room: int, tmp_path: Path
+) -> None:
+    content = _six(tmp_path / "x.db") + bytes(room * FRAME)
+    log = tmp_path / "x-wal"
+    for start in (0, 10):
+        for end in range(32, len(content) + 1, 1000):
+            log.write_bytes(content[:start] + bytes(end - start) + content[end:])
+            assert read_log(log).broken, f"from {start} to {end}"
+        log.write_bytes(content[:start] + bytes(len(content) - start))
+        assert read_log(log).broken
+
+
+def test_zeros_in_front_of_what_was_safe_are_damage(tmp_path: Path) -> None:
+    content = _six(tmp_path / "x.db")
+    frames = (len(content) - 32) // FRAME
+    log = tmp_path / "x-wal"
+    log.write_bytes(bytes(32) + content[32:])
+    assert read_log(log).broken
+    for number in range(frames):
+        start = 32 + number * FRAME
+        damaged = content[:start] + bytes(FRAME) + content[start + FRAME :]
+        log.write_bytes(damaged + bytes(FRAME))
+        found = read_log(log)
+        assert found.frames == number
+        # The sum of the next one goes on from this one's: whether it is whole is not
+        # known, as of the very last.
+        assert found.broken == (number < frames - 2)
+
+
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("behind", [1, 2, 3])
 def test_damage_in_front_of_what_is_safe_is_known_in_every_field(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +14,10 @@ from understudy.journal.connection import PAGE_BYTES, Connection, connect
 from understudy.journal.schema import check_schema, migrate, schema_version
 from understudy.journal.wal import read_log
 from understudy_protocols.errors import JournalCorruptError, JournalError
+
+ROOM_BYTES: Final = 4 * 1024 * 1024
+"""The log is so long from the beginning: about what SQLite puts into it before it
+begins it anew."""
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
 """Up to this size a file is checked whole each time that it is taken over."""
@@ -54,13 +61,44 @@ def prepare(connection: Connection) -> None:
     migrate(connection)
 
 
+def make_room(connection: Connection, place: Path, size: int = ROOM_BYTES) -> None:
+    """Make the log *size* bytes long, if the disk has plenty of room.
+
+    A commit that makes it longer takes twice as long, as the disk has to make that
+    safe as well.  SQLite takes zeros for the end of what was written.  Something has
+    to be in it: a log that begins with zeros is damaged.
+    """
+    log = log_of(place)
+    # While nobody else can write to it.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        with suppress(OSError), log.open("r+b", buffering=0) as file:
+            used = file.seek(0, os.SEEK_END)
+            plenty = shutil.disk_usage(log).free > 10 * size
+            if 0 < used < size and plenty:
+                _fill(file, used, size)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _fill(file: FileIO, used: int, size: int) -> None:
+    """Write zeros from *used* to *size*, or nothing; and make them safe."""
+    try:
+        written = file.write(bytes(size - used))
+        os.fsync(file.fileno())
+    except OSError:
+        written = 0
+    if written != size - used:
+        file.truncate(used)
+
+
 def check_log(place: Path) -> None:
     """See that what was safe has not been lost; before SQLite drops it for good.
 
     Raises:
       JournalCorruptError: it has.
     """
-    log = place.with_name(f"{place.name}-wal")
+    log = log_of(place)
     if not _size(place) and _size(log):
         # SQLite would take it for a new one, and remove the log.
         raise JournalCorruptError(
@@ -72,6 +110,11 @@ def check_log(place: Path) -> None:
             f"what was written last is damaged in {log}; keep copies of both files, "
             "and restore them from a backup"
         )
+
+
+def log_of(place: Path) -> Path:
+    """Return where the log of a journal is."""
+    return place.with_name(f"{place.name}-wal")
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,7 @@ from typing import Final
 from understudy.journal import reading, writing
 from understudy.journal.connection import connect
 from understudy.journal.lock import OwnerLock
-from understudy.journal.opening import take_over
+from understudy.journal.opening import make_room, take_over
 from understudy.journal.place import journal_place
 from understudy.journal.troubles import TROUBLE, journal_error, told
 from understudy_protocols.errors import (
@@ -96,10 +96,11 @@ class SqliteStore:
 
     def write(self, batch: Batch) -> None:
         """See `Store`."""
-        taken = self._taken()
+        taken = self._open or self._taken()
         try:
             with taken.writing:
-                taken.check_place()
+                if monotonic() >= taken.look_again:
+                    taken.check_place()
                 writing.write_batch(taken.writer, batch, taken.epoch)
         except TROUBLE as error:
             raise journal_error(error, self._path) from error
@@ -170,13 +171,17 @@ class _Open:
     """What a store has while it is open.
 
     Each connection is used by one thread at a time, which holds its lock.
+
+    Attributes:
+      look_again: until then the file is taken to be where it was; seconds on the
+        monotonic clock.
     """
 
     __slots__ = (
         "_file",
-        "_look_again",
         "_place",
         "epoch",
+        "look_again",
         "reader",
         "reading",
         "writer",
@@ -190,12 +195,13 @@ class _Open:
             self.reader: sqlite3.Connection = connect(place, "rw")
             undo.callback(self.reader.close)
             self.epoch: int = writing.raise_epoch(self.writer)
+            make_room(self.writer, place)
             undo.pop_all()
         self.writing: Lock = Lock()
         self.reading: Lock = Lock()
         self._place = os.fspath(place)
         self._file = _identity(self._place)
-        self._look_again = 0.0
+        self.look_again: float = 0.0
 
     def check_place(self) -> None:
         """See that the file is still where it was, before something goes into it.
@@ -203,14 +209,14 @@ class _Open:
         So it is taken to be for `LOOK_EVERY` seconds from the last look.
         """
         now = monotonic()
-        if now < self._look_again:
+        if now < self.look_again:
             return
         if _identity(self._place) != self._file:
             raise JournalStaleError(
                 "the file was moved, removed or replaced while it was open; nothing "
                 "more is written from here"
             )
-        self._look_again = now + LOOK_EVERY
+        self.look_again = now + LOOK_EVERY
 
     def close(self) -> None:
         """Close both connections, when nobody uses them."""
