@@ -251,6 +251,41 @@ def test_what_could_not_be_written_at_once_is_left_to_the_writer(
     run_seeded(main, seed=0)
 
 
+def test_what_an_exit_cuts_short_is_left_to_the_writer_and_can_be_written_again() -> (
+    None
+):
+    written: list[int] = []
+    exits = True
+
+    async def write(batch: Batch) -> None:
+        written.extend(-number for _, number, _ in batch.records)
+
+    def write_now(batch: Batch) -> bool:
+        if exits:
+            raise SystemExit
+        written.extend(number for _, number, _ in batch.records)
+        return True
+
+    async def main() -> None:
+        nonlocal exits
+        recorder = Recorder(write, "step", write_now)
+        async with recording(recorder):
+            await trio.sleep(1)
+            recorder.batch.records.append((1, 1, b""))
+            with pytest.raises(SystemExit):
+                recorder.write_now()
+            exits = False
+            recorder.batch.records.append((1, 2, b""))
+            assert not recorder.write_now(), "the first one is not written yet"
+            recorder.wake()
+            await trio.sleep(1)
+            recorder.batch.records.append((1, 3, b""))
+            assert recorder.write_now()
+
+    run_seeded(main, seed=0)
+    assert written == [-1, -2, 3]
+
+
 def test_what_is_handed_over_is_written_before_a_clean_end() -> None:
     written: list[int] = []
 

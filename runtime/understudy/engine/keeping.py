@@ -141,8 +141,8 @@ def keeping(
     thread = None if store.in_place else WriterThread(store.write)
     write = _in_place(store) if thread is None else thread.write
     now = None
-    if store.in_place and durability == "step":
-        now = _if_alone(store, alone)
+    if durability == "step":
+        now = _in_one_breath(store, thread, alone)
     recorder = Recorder(write, durability, now)
     shapes = Shapes(store, plans, accept_changes)
     runs = DurableRuns(store, recorder, flow, account, utcnow, new_id, shapes, keys)
@@ -181,14 +181,22 @@ def _store(journal: Store | str | Path) -> Store:
     return SqliteStore(journal)
 
 
-def _if_alone(store: Store, alone: Callable[[], bool]) -> Callable[[Batch], bool]:
-    def write(batch: Batch) -> bool:
+def _in_one_breath(
+    store: Store, thread: WriterThread | None, alone: Callable[[], bool]
+) -> Callable[[Batch], bool]:
+    """Return what writes for a run that is alone, while nothing else goes on."""
+
+    # If it is not, others are about to have something to write along.
+    def in_place(batch: Batch) -> bool:
         if not alone():
-            return False  # others are about to have something to write along
+            return False
         store.write(batch)
         return True
 
-    return write
+    if thread is None:
+        return in_place
+    wait = thread.write_now
+    return lambda batch: alone() and wait(batch)
 
 
 def _reading(store: Store) -> Callable[[], Awaitable[Iterable[Request]]]:

@@ -15,6 +15,7 @@ from typing import Literal
 
 import trio
 
+from understudy.journal.writer_thread import StillWriting
 from understudy_protocols.errors import JournalError, JournalWriteError
 from understudy_protocols.journal import Batch
 from understudy_protocols.supervision import Life
@@ -37,9 +38,10 @@ class Recorder:
 
     Args:
       write: writes one batch and returns when it is safe; not cut in the middle.
+        One that *write_now* has left under way is waited for, and not written again.
       durability: see there.
-      write_now: writes one batch without waiting, if nobody else is about to hand
-        something over that could be written along; whether it was.
+      write_now: writes one batch while the loop stands still, if nobody else is
+        about to hand something over that could be written along; whether it was.
 
     Attributes:
       batch: what has been handed over and is not under way yet.
@@ -64,6 +66,8 @@ class Recorder:
         # The life before may be stuck in a write: its batch is not for two.
         self._one_life: trio.Lock = trio.Lock()
         self._parked: trio.lowlevel.Task | None = None
+        # What a handler of a signal has raised where it would have done harm.
+        self._interruption: BaseException | None = None
         self._closing: bool  # whether the present life was asked to stop
         self._fatal: JournalError | None = None
 
@@ -83,12 +87,22 @@ class Recorder:
             return False
         if not self.batch:
             return True  # nothing is due either
+        batch, self.batch = self.batch, Batch()
+        self._under_way, self._due = batch, []
         try:
-            written = self._write_now(self.batch)
-        except Exception:  # noqa: BLE001 - the actor meets it again, and deals with it
+            written = self._write_now(batch)
+        except StillWriting as error:
+            self._interruption = error.__cause__
+            self.wake()
             return False
-        if written:
-            self.batch = Batch()
+        except Exception:  # noqa: BLE001 - the actor meets it again, and deals with it
+            written = False
+        except BaseException:
+            self.wake()
+            raise
+        self._under_way = None
+        if not written:
+            self.batch = batch
         return written
 
     def wake(self) -> None:
@@ -128,6 +142,9 @@ class Recorder:
                     await trio.lowlevel.checkpoint()
                 await self._round()
                 rested = False
+                if self._interruption is not None:
+                    error, self._interruption = self._interruption, None
+                    raise error
             elif self._closing:
                 return
             else:
