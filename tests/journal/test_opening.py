@@ -126,9 +126,10 @@ def test_room_is_a_tenth_of_what_the_disk_has_at_most(
     class Usage(NamedTuple):
         free: int = 10 * size + plenty
 
-    monkeypatch.setattr(
-        "understudy.journal.opening.shutil.disk_usage", lambda _: Usage()
-    )
+    def usage(_: Path) -> Usage:
+        return Usage()
+
+    monkeypatch.setattr("understudy.journal.opening.shutil.disk_usage", usage)
     make_room(connection, place, size)
     log = place.with_name("written.db-wal").read_bytes()
     assert len(log) == (size if plenty else len(before))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from understudy.journal import writing
 from understudy.journal.checksums import request_checksum, run_checksum, sealed
+from understudy.journal.connection import Connection
 from understudy.journal.schema import migrate
 from understudy.journal.values import digest_of
 from understudy.journal.writing import (
@@ -192,6 +193,9 @@ def paused(row: int, first: tuple[int, int], second: tuple[int, int]) -> Write:
 def test_what_is_written_in_one_statement_is_what_several_would_write(
     drawn: list[Write],
 ) -> None:
+    def not_at_once(connection: Connection, batch: Batch, epoch: int) -> bool:
+        return False
+
     def outcome(tables: Tables, write: Write) -> str:
         try:
             write_batch(tables.connection, write.batch(), tables.epoch - write.late)
@@ -207,7 +211,7 @@ def test_what_is_written_in_one_statement_is_what_several_would_write(
         for write in drawn:
             found = outcome(short, write)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(writing, "write_alone", lambda *_: False)
+                patch.setattr(writing, "write_alone", not_at_once)
                 assert outcome(long, write) == found
             assert short.contents() == long.contents()
 
