@@ -96,11 +96,10 @@ class SqliteStore:
 
     def write(self, batch: Batch) -> None:
         """See `Store`."""
-        taken = self._open or self._taken()
+        taken = self._taken()
         try:
             with taken.writing:
-                if monotonic() >= taken.look_again:
-                    taken.check_place()
+                taken.check_place()
                 writing.write_batch(taken.writer, batch, taken.epoch)
         except TROUBLE as error:
             raise journal_error(error, self._path) from error
@@ -171,17 +170,13 @@ class _Open:
     """What a store has while it is open.
 
     Each connection is used by one thread at a time, which holds its lock.
-
-    Attributes:
-      look_again: until then the file is taken to be where it was; seconds on the
-        monotonic clock.
     """
 
     __slots__ = (
         "_file",
+        "_look_again",
         "_place",
         "epoch",
-        "look_again",
         "reader",
         "reading",
         "writer",
@@ -201,7 +196,7 @@ class _Open:
         self.reading: Lock = Lock()
         self._place = os.fspath(place)
         self._file = _identity(self._place)
-        self.look_again: float = 0.0
+        self._look_again = 0.0
 
     def check_place(self) -> None:
         """See that the file is still where it was, before something goes into it.
@@ -209,14 +204,14 @@ class _Open:
         So it is taken to be for `LOOK_EVERY` seconds from the last look.
         """
         now = monotonic()
-        if now < self.look_again:
+        if now < self._look_again:
             return
         if _identity(self._place) != self._file:
             raise JournalStaleError(
                 "the file was moved, removed or replaced while it was open; nothing "
                 "more is written from here"
             )
-        self.look_again = now + LOOK_EVERY
+        self._look_again = now + LOOK_EVERY
 
     def close(self) -> None:
         """Close both connections, when nobody uses them."""
