@@ -12,7 +12,10 @@ from benchmarks import dbos_kills, dbos_speed
 HERE = [
     pytest.param(
         "dbos",
-        marks=pytest.mark.skipif(find_spec("dbos") is None, reason="dbos is not here"),
+        marks=pytest.mark.skipif(
+            find_spec("dbos") is None,
+            reason="dbos is not installed; uv run --with dbos==3.4.0",
+        ),
     ),
     "ours",
 ]
